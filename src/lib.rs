@@ -1,0 +1,33 @@
+//! The core of co-mind edge: it decides, a shell does.
+//!
+//! Everything that both shells (the edge in `worker/`, the client in `pkg/`) need and that can be
+//! decided without a runtime. Bytes and numbers go in, decisions come out. Time, randomness and
+//! network answers are arguments; nothing here reads a clock, rolls dice or performs I/O.
+//!
+//! The story, from the outside in:
+//!
+//! - [`error`] is the closed list of what can go wrong, the same on both sides of the wire;
+//!   [`types`] holds every JSON shape once; [`secret`] keeps credentials unprintable.
+//! - [`token`] makes and verifies JWTs and personal access tokens; [`auth`] reads the
+//!   `Authorization` header and decides what its bearer may do.
+//! - [`request`] checks an inference request and finds what decides its way, without touching
+//!   the bytes that go on to the backend.
+//! - [`sse`] decodes and encodes event streams; [`chat`] turns chunks into one message and
+//!   watches a stream pass by.
+//! - [`retry`] and [`limit`] do arithmetic: when to try again, who has had enough.
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod auth;
+pub mod chat;
+pub mod error;
+pub mod limit;
+pub mod request;
+pub mod retry;
+pub mod secret;
+pub mod sse;
+pub mod token;
+pub mod types;

@@ -1,0 +1,318 @@
+//! Every JSON shape that crosses the wire, once.
+//!
+//! The edge reads what the client writes and the other way round; TypeScript's declarations in
+//! `pkg/` describe the same shapes. Unknown members of an answer are tolerated.
+
+use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::secret::Secret;
+
+/// A value as JSON text. The shapes of this module cannot fail to serialise: their maps have string keys.
+pub fn to_json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// `{"error":{…}}`: the body of every failure, on every route and method.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ErrorBody<'a> {
+    /// The failure.
+    #[serde(borrow)]
+    pub error: ErrorDetail<'a>,
+}
+
+/// The inside of an [`ErrorBody`].
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ErrorDetail<'a> {
+    /// One sentence for a person.
+    #[serde(borrow)]
+    pub message: Cow<'a, str>,
+    /// Whose fault it is: [`Kind::as_str`](crate::error::Kind::as_str).
+    #[serde(borrow, rename = "type", default)]
+    pub kind: Cow<'a, str>,
+    /// [`Code::as_str`](crate::error::Code::as_str), or what a backend called it.
+    #[serde(borrow)]
+    pub code: Option<Cow<'a, str>>,
+    /// The request field at fault.
+    #[serde(borrow)]
+    pub param: Option<Cow<'a, str>>,
+    /// The scope that was missing.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub required_scope: Option<Cow<'a, str>>,
+}
+
+/// `{"status":"ok"}`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Health {
+    /// `ok` while the edge answers at all.
+    pub status: Cow<'static, str>,
+}
+
+/// `{"email":"…","password":"…"}`: sign in.
+#[derive(Clone, Debug, Deserialize)]
+pub struct LoginRequest {
+    /// The address, in any letter case.
+    pub email: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// The answer to a sign-in.
+#[derive(Clone, Debug, Deserialize)]
+pub struct LoginResponse {
+    /// A JWT for `Authorization: Bearer`.
+    pub access_token: Secret,
+    /// A JWT that buys the next pair.
+    pub refresh_token: Secret,
+    /// `bearer`.
+    pub token_type: Cow<'static, str>,
+    /// Life of the access token, in seconds.
+    pub expires_in: u64,
+    /// Who signed in.
+    pub user: User,
+}
+
+impl LoginResponse {
+    /// The answer as JSON text: the one place where the tokens leave.
+    #[must_use]
+    pub fn into_public_json(self) -> String {
+        #[derive(Serialize)]
+        struct Public<'a> {
+            access_token: &'a str,
+            refresh_token: &'a str,
+            token_type: &'a str,
+            expires_in: u64,
+            user: &'a User,
+        }
+        to_json(&Public {
+            access_token: self.access_token.expose(),
+            refresh_token: self.refresh_token.expose(),
+            token_type: &self.token_type,
+            expires_in: self.expires_in,
+            user: &self.user,
+        })
+    }
+}
+
+/// A user, as sign-in shows one.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct User {
+    /// `user_…`.
+    pub id: String,
+    /// The address.
+    pub email: String,
+    /// What the user may do beyond the ordinary: `admin`, ….
+    pub privileges: Vec<String>,
+    /// The organizations and groups the user belongs to.
+    #[serde(rename = "groupMemberships")]
+    pub group_memberships: Vec<String>,
+    /// Goes up when every session of the user must end.
+    #[serde(rename = "userVersion")]
+    pub user_version: u32,
+}
+
+impl User {
+    /// Whether the user has the `admin` privilege.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.privileges.iter().any(|privilege| privilege == "admin")
+    }
+}
+
+/// `{"object":"list","data":[…]}`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct List<T> {
+    /// `list`.
+    pub object: Cow<'static, str>,
+    /// The items.
+    pub data: Vec<T>,
+}
+
+impl<T> List<T> {
+    /// A list of these.
+    #[must_use]
+    pub const fn new(data: Vec<T>) -> Self {
+        Self {
+            object: Cow::Borrowed("list"),
+            data,
+        }
+    }
+}
+
+/// One model.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Model {
+    /// The name to ask for it by; may hold slashes.
+    pub id: String,
+    /// `model`.
+    pub object: Cow<'static, str>,
+    /// Unix seconds.
+    pub created: u64,
+    /// The provider of the backend that serves it: `vllm`, `ollama`, `llamacpp`, `openai`.
+    pub owned_by: String,
+}
+
+/// What a model or backend can do.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct Capabilities {
+    /// `/v1/chat/completions`.
+    pub chat: bool,
+    /// `/v1/completions`.
+    pub completions: bool,
+    /// `/v1/embeddings`.
+    pub embeddings: bool,
+    /// Images in messages.
+    pub vision: bool,
+    /// `tools`.
+    pub tool_calling: bool,
+    /// `stream: true`.
+    pub streaming: bool,
+}
+
+impl Capabilities {
+    /// What either of the two can do.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self {
+            chat: self.chat || other.chat,
+            completions: self.completions || other.completions,
+            embeddings: self.embeddings || other.embeddings,
+            vision: self.vision || other.vision,
+            tool_calling: self.tool_calling || other.tool_calling,
+            streaming: self.streaming || other.streaming,
+        }
+    }
+}
+
+/// What is stated about a model's capabilities; `None` where nothing is, and then it is found out.
+///
+/// `{"vision": true}` in `BACKENDS` overrides that one and leaves the others.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct StatedCapabilities {
+    /// See [`Capabilities::chat`].
+    pub chat: Option<bool>,
+    /// See [`Capabilities::completions`].
+    pub completions: Option<bool>,
+    /// See [`Capabilities::embeddings`].
+    pub embeddings: Option<bool>,
+    /// See [`Capabilities::vision`].
+    pub vision: Option<bool>,
+    /// See [`Capabilities::tool_calling`].
+    pub tool_calling: Option<bool>,
+    /// See [`Capabilities::streaming`].
+    pub streaming: Option<bool>,
+}
+
+impl StatedCapabilities {
+    /// The stated ones over those found out.
+    #[must_use]
+    pub fn over(self, found: Capabilities) -> Capabilities {
+        Capabilities {
+            chat: self.chat.unwrap_or(found.chat),
+            completions: self.completions.unwrap_or(found.completions),
+            embeddings: self.embeddings.unwrap_or(found.embeddings),
+            vision: self.vision.unwrap_or(found.vision),
+            tool_calling: self.tool_calling.unwrap_or(found.tool_calling),
+            streaming: self.streaming.unwrap_or(found.streaming),
+        }
+    }
+}
+
+/// Whether a backend answers.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It answers.
+    Up,
+    /// It answers, not well.
+    Degraded,
+    /// It does not answer.
+    Down,
+}
+
+/// One backend in the answer of `/v1/capabilities`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct BackendCapabilities {
+    /// Its kind: `vllm`, `ollama`, `llamacpp`, `openai`.
+    pub provider: String,
+    /// Its id in the configuration.
+    pub backend: String,
+    /// Whether it answers.
+    pub status: Status,
+    /// What at least one of its models can do.
+    pub capabilities: Capabilities,
+    /// Its models.
+    pub models: Vec<ModelCapabilities>,
+}
+
+/// One model in a [`BackendCapabilities`].
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ModelCapabilities {
+    /// The model's id.
+    pub id: String,
+    /// What it can do.
+    pub capabilities: Capabilities,
+}
+
+/// `{"name":"…","scopes":["chat:write"],"expires_in_days":90}`: make a personal access token.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct CreateApiTokenRequest {
+    /// 1–100 characters, unique among the user's active tokens.
+    pub name: String,
+    /// At least one.
+    pub scopes: Vec<String>,
+    /// 1–365; 90 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in_days: Option<u32>,
+}
+
+/// A personal access token as a list shows it: never with its secret.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ApiToken {
+    /// The token's id, the public half of it.
+    pub id: String,
+    /// The name its owner gave it.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// ISO 8601, UTC.
+    pub created_at: String,
+    /// ISO 8601, UTC.
+    pub expires_at: String,
+    /// ISO 8601, UTC.
+    pub last_used_at: Option<String>,
+    /// Past its time.
+    pub is_expired: bool,
+    /// Revoked by its owner.
+    pub is_revoked: bool,
+}
+
+/// `{"scopes":[…],"is_admin":false}`: what a token of this user may be given.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ScopeList {
+    /// The scopes' spellings.
+    pub scopes: Vec<Cow<'static, str>>,
+    /// Whether the admin-only ones are among them.
+    pub is_admin: bool,
+}
+
+/// What a completion cost, in tokens.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt_tokens: u64,
+    /// Tokens of the answer.
+    pub completion_tokens: u64,
+    /// Both.
+    pub total_tokens: u64,
+}
+
+/// Model id → what is stated of it; the `models` member of a backend in `BACKENDS`.
+pub type StatedModels = BTreeMap<String, StatedCapabilities>;
