@@ -1,0 +1,45 @@
+// The settings of the edge, by name. worker/src/config.rs says what each one means and checks it.
+
+/** Values that must not be printed or written to a file that others may read. */
+export const SECRETS = ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "ADMIN_PASSWORD"];
+
+/** Every setting: the environment variables that `make run` hands on when they are there. */
+export const SETTINGS = [
+  "BACKENDS",
+  ...SECRETS,
+  "ADMIN_EMAIL",
+  "ALLOWED_ORIGINS",
+  "RATE_LIMIT_RPM",
+  "RATE_LIMIT_TPM",
+  "HEARTBEAT_MS",
+  "BODY_LIMIT_BYTES",
+  "FIRST_BYTE_TIMEOUT_MS",
+  "STALL_TIMEOUT_MS",
+  "CATALOG_TTL_MS",
+  "PROBE_TIMEOUT_MS",
+  "EVENT_LIMIT_BYTES",
+  "CLIENT_IP_HEADER",
+  "LOGIN_FREE_FAILURES",
+  "LOGIN_MAX_DELAY_SECS",
+];
+
+/**
+ * The bindings that `api_key` members of BACKENDS name, with their values, from `sources` in order.
+ * A list that is not JSON names none: the edge itself says what is wrong with it. Neither is a name
+ * bound that has no value: the edge says so too, naming it.
+ */
+export function namedSecrets(backends, ...sources) {
+  let list;
+  try {
+    list = JSON.parse(backends);
+  } catch {
+    return {};
+  }
+  const secrets = {};
+  for (const name of Array.isArray(list) ? list.map((backend) => backend?.api_key) : []) {
+    if (typeof name !== "string" || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) continue;
+    const value = sources.map((source) => source[name]).find((value) => value !== undefined);
+    if (value !== undefined) secrets[name] = value;
+  }
+  return secrets;
+}

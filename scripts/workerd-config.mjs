@@ -1,0 +1,79 @@
+// What workerd is told: the edge, its objects on disk, the console beside it, one socket.
+import { existsSync } from "node:fs";
+import { join, relative } from "node:path";
+import { versions } from "./versions.mjs";
+
+/** Durable Object classes by binding. A class's key names its folder on disk: it never changes. */
+export const OBJECTS = {
+  ACCOUNTS: { className: "Account", uniqueKey: "comind-account" },
+  ADDRESSES: { className: "Address", uniqueKey: "comind-address" },
+  THROTTLES: { className: "Throttle", uniqueKey: "comind-throttle" },
+};
+
+/** Whether the wrangler.toml beside the worker asks for more than the defaults of the date. */
+export const COMPATIBILITY_FLAGS = [];
+
+// Cap'n Proto's text form has C's escapes; JSON's are among them, but for \u.
+const text = (value) => JSON.stringify(value).replace(/\\u00([0-9a-f]{2})/g, "\\x$1");
+const list = (items) => `[${items.map((item) => `\n    ${item},`).join("")}\n  ]`;
+
+/**
+ * The configuration as text, for a file in `folder`: `embed` takes paths relative to it.
+ *
+ * No value of a setting is in the text: each is read from workerd's own environment, which only its
+ * user can look into.
+ */
+export function workerdConfig({ folder, root, objectsDir, consoleDir, port, bindings }) {
+  const embed = (...path) => `embed ${text(relative(folder, join(root, ...path)))}`;
+  const build = join(root, "worker", "build");
+  const modules = [
+    `(name = "index.js", esModule = ${embed("worker", "build", "index.js")})`,
+    ...(existsSync(join(build, "index_bg.wasm"))
+      ? [`(name = "index_bg.wasm", wasm = ${embed("worker", "build", "index_bg.wasm")})`]
+      : []),
+  ];
+  const edgeBindings = [
+    ...bindings.map((name) => `(name = ${text(name)}, fromEnvironment = ${text(name)})`),
+    ...Object.entries(OBJECTS).map(
+      ([name, { className }]) => `(name = ${text(name)}, durableObjectNamespace = ${text(className)})`,
+    ),
+    ...(consoleDir ? ['(name = "ASSETS", service = "console")'] : []),
+  ];
+  const namespaces = Object.values(OBJECTS).map(
+    ({ className, uniqueKey }) =>
+      `(className = ${text(className)}, uniqueKey = ${text(uniqueKey)}, enableSql = true)`,
+  );
+  const services = [
+    '(name = "edge", worker = .edge)',
+    // Inference servers stand on this machine or near it.
+    '(name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true)))',
+    `(name = "objects", disk = (path = ${text(objectsDir)}, writable = true))`,
+    ...(consoleDir
+      ? ['(name = "console", worker = .console)', `(name = "files", disk = (path = ${text(consoleDir)}))`]
+      : []),
+  ];
+  const date = `compatibilityDate = ${text(versions.COMPATIBILITY_DATE)}`;
+  const consoleWorker = `
+const console :Workerd.Worker = (
+  ${date},
+  modules = [ (name = "static.js", esModule = ${embed("scripts", "static.js")}) ],
+  bindings = [ (name = "FILES", service = "files") ],
+);
+`;
+  return `using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = ${list(services)},
+  sockets = [ (name = "http", address = "127.0.0.1:${port}", http = (), service = "edge") ],
+);
+
+const edge :Workerd.Worker = (
+  ${date},
+  compatibilityFlags = [${COMPATIBILITY_FLAGS.map(text).join(", ")}],
+  modules = ${list(modules)},
+  bindings = ${list(edgeBindings)},
+  durableObjectNamespaces = ${list(namespaces)},
+  durableObjectStorage = (localDisk = "objects"),
+);
+${consoleDir ? consoleWorker : ""}`;
+}
