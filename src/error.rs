@@ -165,25 +165,13 @@ impl Error {
     /// A failure with its sentence.
     #[must_use]
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            param: None,
-            retry_after_ms: None,
-            required_scope: None,
-        }
+        Self { code, message: message.into(), param: None, retry_after_ms: None, required_scope: None }
     }
 
     /// A [`Code::BadRequest`] that names the field at fault.
     #[must_use]
-    pub fn bad_param(
-        param: impl Into<Cow<'static, str>>,
-        message: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        Self {
-            param: Some(param.into()),
-            ..Self::new(Code::BadRequest, message)
-        }
+    pub fn bad_param(param: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { param: Some(param.into()), ..Self::new(Code::BadRequest, message) }
     }
 
     /// The same failure, saying when to try again.
@@ -259,10 +247,7 @@ mod tests {
             error.to_json(),
             r#"{"error":{"message":"`temperature` must be between 0 and 2.","type":"invalid_request_error","code":"bad_request","param":"temperature"}}"#
         );
-        let error = Error {
-            required_scope: Some("chat:write"),
-            ..Error::new(Code::InsufficientScope, "no")
-        };
+        let error = Error { required_scope: Some("chat:write"), ..Error::new(Code::InsufficientScope, "no") };
         assert_eq!(
             error.to_json(),
             r#"{"error":{"message":"no","type":"permission_error","code":"insufficient_scope","param":null,"required_scope":"chat:write"}}"#

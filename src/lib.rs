@@ -14,7 +14,9 @@
 //!   the bytes that go on to the backend.
 //! - [`sse`] decodes and encodes event streams; [`chat`] turns chunks into one message and
 //!   watches a stream pass by.
-//! - [`retry`] and [`limit`] do arithmetic: when to try again, who has had enough.
+//! - [`route`] is the table of what the edge serves and what each route asks of its caller.
+//! - [`retry`] and [`limit`] do arithmetic: when to try again, who has had enough; [`date`] is the
+//!   calendar they need.
 #![no_std]
 
 extern crate alloc;
@@ -23,10 +25,12 @@ extern crate std;
 
 pub mod auth;
 pub mod chat;
+pub mod date;
 pub mod error;
 pub mod limit;
 pub mod request;
 pub mod retry;
+pub mod route;
 pub mod secret;
 pub mod sse;
 pub mod token;

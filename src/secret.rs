@@ -57,10 +57,7 @@ mod tests {
 
     #[test]
     fn debug_shows_nothing() {
-        assert_eq!(
-            std::format!("{:?}", Some(Secret::new("k"))),
-            "Some(Secret(…))"
-        );
+        assert_eq!(std::format!("{:?}", Some(Secret::new("k"))), "Some(Secret(…))");
     }
 
     #[test]

@@ -136,10 +136,7 @@ impl<T> List<T> {
     /// A list of these.
     #[must_use]
     pub const fn new(data: Vec<T>) -> Self {
-        Self {
-            object: Cow::Borrowed("list"),
-            data,
-        }
+        Self { object: Cow::Borrowed("list"), data }
     }
 }
 

@@ -1,1 +1,30 @@
-//! TBD
+//! Tokens: JWTs for sessions, personal access tokens for programs.
+
+pub mod jwt;
+pub mod pat;
+
+use crate::error::{Code, Error};
+
+/// Why a token was refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Rejected {
+    /// Not a token of ours: malformed, mistyped, forged, or of the wrong use.
+    Invalid,
+    /// Ours, past its time.
+    Expired,
+    /// Ours, revoked.
+    Revoked,
+}
+
+impl From<Rejected> for Error {
+    fn from(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::Invalid => Self::new(Code::Unauthorized, "The token is not valid."),
+            Rejected::Expired => Self::new(
+                Code::TokenExpired,
+                "The token has expired. Sign in again with POST /v1/auth/login, or refresh it.",
+            ),
+            Rejected::Revoked => Self::new(Code::TokenRevoked, "The token has been revoked."),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Calendar dates from Unix time and back: ISO 8601 out, HTTP dates in.
+//!
+//! Ours because the date crates cost the client more bytes than everything else it does with time:
+//! two fixed formats in UTC need no locale, no time zone and no parser generator.
+
+use alloc::format;
+use alloc::string::String;
+
+const SECS_PER_DAY: u64 = 86_400;
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// Unix seconds as ISO 8601 in UTC: `2026-11-22T21:42:01Z`.
+#[must_use]
+pub fn to_iso_8601(unix_secs: u64) -> String {
+    let (year, month, day) = civil_from_days(unix_secs / SECS_PER_DAY);
+    let secs = unix_secs % SECS_PER_DAY;
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", secs / 3600, secs / 60 % 60, secs % 60)
+}
+
+/// Reads an HTTP date (RFC 9110 §5.6.7) in its preferred form, `Sun, 06 Nov 1994 08:49:37 GMT`.
+///
+/// The two obsolete forms are not read: no server of this trade sends them, and a date that is not
+/// understood only means that the default wait applies. Dates before 1970 give `None`.
+#[must_use]
+pub fn parse_http_date(text: &str) -> Option<u64> {
+    let (_weekday, rest) = text.trim().split_once(", ")?;
+    let mut parts = rest.split(' ');
+    let day: u64 = number(parts.next()?, 2)?;
+    let name = parts.next()?;
+    let month = 1 + MONTHS.iter().position(|&month| month == name)? as u64;
+    let year: u64 = number(parts.next()?, 4)?;
+    let mut clock = parts.next()?.split(':');
+    let (hour, minute, second) = (number(clock.next()?, 2)?, number(clock.next()?, 2)?, number(clock.next()?, 2)?);
+    let ends_well = parts.next() == Some("GMT") && parts.next().is_none() && clock.next().is_none();
+    let in_range = (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60 && year >= 1970;
+    if !ends_well || !in_range {
+        return None;
+    }
+    Some(days_from_civil(year, month, day) * SECS_PER_DAY + hour * 3600 + minute * 60 + second)
+}
+
+fn number(text: &str, digits: usize) -> Option<u64> {
+    let fits = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+    if fits { text.parse().ok() } else { None }
+}
+
+// Both conversions count in eras of 400 years that begin on 1 March, so that the leap day is the
+// last day of its year: the proleptic Gregorian algorithm in common use (RFC 3339's calendar).
+
+fn days_from_civil(year: u64, month: u64, day: u64) -> u64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year / 400, year % 400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+fn civil_from_days(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_instants_print_as_iso_8601() {
+        assert_eq!(to_iso_8601(0), "1970-01-01T00:00:00Z");
+        assert_eq!(to_iso_8601(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(to_iso_8601(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(to_iso_8601(1_795_383_721), "2026-11-22T21:42:01Z");
+        assert_eq!(to_iso_8601(4_107_542_400), "2100-03-01T00:00:00Z");
+    }
+
+    #[test]
+    fn the_example_of_the_rfc_reads() {
+        assert_eq!(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+    }
+
+    #[test]
+    fn every_day_of_three_centuries_goes_there_and_back() {
+        for days in 0..110_000 {
+            let (year, month, day) = civil_from_days(days);
+            assert_eq!(days_from_civil(year, month, day), days);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_date_is_none() {
+        for text in [
+            "",
+            "soon",
+            "Sun, 06 Nov 1994 08:49:37",
+            "Sun, 06 Nov 1994 08:49:37 CET",
+            "Sun, 6 Nov 1994 08:49:37 GMT",
+            "Sun, 32 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 24:49:37 GMT",
+            "Sun, 06 Nov 1969 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 GMT x",
+            "Sun, 06 Nov +994 08:49:37 GMT",
+            "Sun, 00 Nov 1994 08:49:37 GMT",
+        ] {
+            assert_eq!(parse_http_date(text), None, "{text}");
+        }
+    }
+}

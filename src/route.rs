@@ -1,0 +1,251 @@
+//! The table of what the edge serves and what each route asks of its caller.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::auth::{Need, Scope};
+use crate::error::{Code, Error};
+
+/// A request method that some route has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Method {
+    /// `GET`, and `HEAD` with it.
+    Get,
+    /// `POST`.
+    Post,
+    /// `DELETE`.
+    Delete,
+}
+
+impl Method {
+    /// The spelling in a request and in `Allow`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    /// What a request's method asks for; `HEAD` asks for what `GET` gives.
+    #[must_use]
+    pub fn parse(method: &str) -> Option<Self> {
+        match method {
+            "GET" | "HEAD" => Some(Self::Get),
+            "POST" => Some(Self::Post),
+            "DELETE" => Some(Self::Delete),
+            _ => None,
+        }
+    }
+}
+
+macro_rules! routes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $method:ident $path:literal, $need:expr;)+) => {
+        /// One thing that the edge does. A handler belongs to each.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub enum Route {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Route {
+            /// Every route, in the order of the README's table.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The method it answers.
+            #[must_use]
+            pub const fn method(self) -> Method {
+                match self { $(Self::$name => Method::$method,)+ }
+            }
+
+            /// The path; `{id}` stands for the rest of it, slashes included.
+            #[must_use]
+            pub const fn path(self) -> &'static str {
+                match self { $(Self::$name => $path,)+ }
+            }
+
+            /// What it asks of its caller.
+            #[must_use]
+            pub const fn need(self) -> Need {
+                match self { $(Self::$name => $need,)+ }
+            }
+        }
+    };
+}
+
+routes! {
+    /// Whether the edge is up.
+    Health = Get "/health", Need::Public;
+    /// Sign in.
+    Login = Post "/v1/auth/login", Need::Public;
+    /// The models that live backends serve.
+    Models = Get "/v1/models", Need::Scope(Scope::ModelsRead);
+    /// One model.
+    Model = Get "/v1/models/{id}", Need::Scope(Scope::ModelsRead);
+    /// A chat completion, plain or streaming.
+    ChatCompletions = Post "/v1/chat/completions", Need::Scope(Scope::ChatWrite);
+    /// What each backend and model can do.
+    Capabilities = Get "/v1/capabilities", Need::Scope(Scope::ModelsRead);
+    /// The scopes that a token may be given.
+    ApiTokenScopes = Get "/v1/api-tokens/scopes", Need::Session;
+    /// Make a personal access token.
+    CreateApiToken = Post "/v1/api-tokens", Need::Session;
+    /// The user's personal access tokens.
+    ApiTokens = Get "/v1/api-tokens", Need::Session;
+    /// Revoke a personal access token.
+    RevokeApiToken = Delete "/v1/api-tokens/{id}", Need::Session;
+}
+
+/// A route and the `{id}` of its path, percent-decoded; empty where it has none.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Match {
+    /// The route.
+    pub route: Route,
+    /// The `{id}`.
+    pub id: String,
+}
+
+/// Why no route answers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum NoMatch {
+    /// No route has the path.
+    NotFound,
+    /// These methods would have been right: the value of `Allow`.
+    MethodNotAllowed(String),
+}
+
+impl From<NoMatch> for Error {
+    fn from(no_match: NoMatch) -> Self {
+        match no_match {
+            NoMatch::NotFound => Self::new(
+                Code::NotFound,
+                "There is no such route. All API routes start with `/v1/`; see the documentation.",
+            ),
+            NoMatch::MethodNotAllowed(allow) => {
+                Self::new(Code::MethodNotAllowed, format!("This path answers {allow} only."))
+            }
+        }
+    }
+}
+
+/// Finds the route of a request. The path is as sent, without the query.
+///
+/// An exact path wins over one with `{id}`. One trailing slash is not a different path for a
+/// program that joined its base URL carelessly, but it is to us: 404, so that caches see one name.
+///
+/// # Errors
+///
+/// [`NoMatch`], with the methods for `Allow` when only the method was wrong.
+pub fn find(method: &str, path: &str) -> Result<Match, NoMatch> {
+    let asked = Method::parse(method);
+    let exact = Route::ALL.iter().filter(|route| route.path() == path).map(|&route| (route, String::new()));
+    let mut candidates: Vec<(Route, String)> = exact.collect();
+    if candidates.is_empty() {
+        candidates = Route::ALL.iter().filter_map(|&route| Some((route, id_of(route, path)?))).collect();
+    }
+    if candidates.is_empty() {
+        return Err(NoMatch::NotFound);
+    }
+    let allow = allow_of(candidates.iter().map(|(route, _)| route.method()));
+    let found = candidates.into_iter().find(|(route, _)| Some(route.method()) == asked);
+    found.map(|(route, id)| Match { route, id }).ok_or(NoMatch::MethodNotAllowed(allow))
+}
+
+fn id_of(route: Route, path: &str) -> Option<String> {
+    let start = route.path().strip_suffix("{id}")?;
+    let id = path.strip_prefix(start).filter(|id| !id.is_empty())?;
+    percent_decode(id)
+}
+
+fn allow_of(methods: impl Iterator<Item = Method>) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for method in methods {
+        names.push(method.as_str());
+        if method == Method::Get {
+            names.push("HEAD");
+        }
+    }
+    names.push("OPTIONS");
+    names.join(", ")
+}
+
+/// Undoes percent-encoding (RFC 3986 §2.1); `None` when what comes out is not UTF-8 or has a NUL.
+fn percent_decode(text: &str) -> Option<String> {
+    if !text.contains('%') {
+        return Some(Cow::Borrowed(text).into_owned());
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+            let value = digit(rest.next())? * 16 + digit(rest.next())?;
+            bytes.push(u8::try_from(value).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_found_by_its_own_path() {
+        for &route in Route::ALL {
+            let path = route.path().replace("{id}", "x/y");
+            let id = if route.path().ends_with("{id}") { "x/y" } else { "" };
+            assert_eq!(find(route.method().as_str(), &path), Ok(Match { route, id: id.into() }));
+        }
+    }
+
+    #[test]
+    fn head_is_answered_where_get_is() {
+        assert_eq!(find("HEAD", "/health").unwrap().route, Route::Health);
+        assert!(find("HEAD", "/v1/auth/login").is_err());
+    }
+
+    #[test]
+    fn an_id_keeps_its_slashes_and_loses_its_encoding() {
+        for path in ["/v1/models/Qwen/Qwen2.5-32B-Instruct", "/v1/models/Qwen%2FQwen2.5-32B-Instruct"] {
+            assert_eq!(find("GET", path).unwrap().id, "Qwen/Qwen2.5-32B-Instruct");
+        }
+        assert_eq!(find("GET", "/v1/models/%C3%A9").unwrap().id, "é");
+    }
+
+    #[test]
+    fn a_wrong_method_names_the_right_ones() {
+        assert_eq!(find("POST", "/health"), Err(NoMatch::MethodNotAllowed("GET, HEAD, OPTIONS".into())));
+        assert_eq!(find("PUT", "/v1/api-tokens"), Err(NoMatch::MethodNotAllowed("POST, GET, HEAD, OPTIONS".into())));
+        assert_eq!(find("BREW", "/v1/auth/login"), Err(NoMatch::MethodNotAllowed("POST, OPTIONS".into())));
+    }
+
+    #[test]
+    fn the_exact_path_wins() {
+        assert_eq!(find("GET", "/v1/api-tokens/scopes").unwrap().route, Route::ApiTokenScopes);
+        assert_eq!(find("DELETE", "/v1/api-tokens/abc").unwrap().route, Route::RevokeApiToken);
+    }
+
+    #[test]
+    fn everything_else_is_not_found() {
+        for path in [
+            "",
+            "/",
+            "/v1",
+            "/v1/",
+            "/models",
+            "/v1/models/",
+            "/health/",
+            "/v1/models/%",
+            "/v1/models/%zz",
+            "/v1/models/%ff",
+            "/v1/models/%00",
+        ] {
+            assert_eq!(find("GET", path), Err(NoMatch::NotFound), "{path}");
+        }
+    }
+}
