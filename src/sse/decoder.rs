@@ -1,0 +1,469 @@
+//! Reads an event stream, in whatever pieces it comes.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::{fmt, mem};
+
+use memchr::memchr2;
+
+use crate::error::{Code, Error};
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// One event, lent for the length of a call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Event<'a> {
+    /// `message` unless the event names another; never empty.
+    pub event_type: &'a str,
+    /// The last event id at this point of the stream: it stays until another replaces it.
+    pub id: &'a str,
+    /// The data lines, joined by LF: the bytes as they came, not yet checked to be UTF-8.
+    pub data: &'a [u8],
+}
+
+impl<'a> Event<'a> {
+    /// The data as text.
+    ///
+    /// Borrows when the bytes are UTF-8. Else every maximal invalid part becomes one U+FFFD
+    /// (WHATWG Encoding, "UTF-8 decode without BOM").
+    #[must_use]
+    pub fn text(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.data)
+    }
+}
+
+/// Where a [`Decoder`] puts what it finds. Any `FnMut(Event<'_>)` is one.
+pub trait Sink {
+    /// An event has ended.
+    fn event(&mut self, event: Event<'_>);
+
+    /// A comment line: what stands after the colon, verbatim. Ignored unless implemented.
+    fn comment(&mut self, text: &[u8]) {
+        let _ = text;
+    }
+}
+
+impl<F: FnMut(Event<'_>)> Sink for F {
+    fn event(&mut self, event: Event<'_>) {
+        self(event);
+    }
+}
+
+/// An event, or an unfinished line of one, is larger than the decoder may hold.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Overlong {
+    /// The limit that was passed.
+    pub limit_bytes: usize,
+}
+
+impl fmt::Display for Overlong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an event is larger than {} bytes", self.limit_bytes)
+    }
+}
+
+impl core::error::Error for Overlong {}
+
+impl From<Overlong> for Error {
+    fn from(overlong: Overlong) -> Self {
+        Self::new(
+            Code::ResponseMalformed,
+            format!("An event of the stream is larger than {} bytes.", overlong.limit_bytes),
+        )
+    }
+}
+
+/// How a stream ended: [`Decoder::finish`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum End {
+    /// Between two events.
+    Whole,
+    /// In the middle of an event, which was discarded.
+    Cut,
+}
+
+/// Turns chunks of bytes into events.
+///
+/// ```
+/// let mut decoder = comind::sse::Decoder::new(1 << 20);
+/// let mut seen = Vec::new();
+/// for chunk in [&b"data: Sili"[..], b"con\n", b"\n"] {
+///     decoder.handle_chunk(chunk, &mut |event: comind::sse::Event<'_>| {
+///         seen.push(event.text().into_owned());
+///     })?;
+/// }
+/// assert_eq!(seen, ["Silicon"]);
+/// # Ok::<(), comind::sse::Overlong>(())
+/// ```
+///
+/// Chunks may end anywhere, inside a character or between CR and LF; the events do not depend on
+/// where. An event is given as soon as its blank line is certain: one ended by CR does not wait
+/// for the byte that might be an LF. A block without a `data` field yields no event, but may set
+/// the last event id; what is unfinished at the end of the stream is discarded (§9.2.6).
+///
+/// The time is linear in the bytes, however they are cut. An event that lies whole in one chunk
+/// and has one data line is lent from that chunk and copied nowhere.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    limit_bytes: usize,
+    /// Set once the limit was passed; every further chunk is refused.
+    refused: bool,
+    /// How much of a byte order mark has been seen; its whole length once it cannot come any more.
+    mark_bytes: usize,
+    /// The last byte was a CR: an LF that comes next belongs to it.
+    after_cr: bool,
+    /// The line that has begun and not ended.
+    line: Vec<u8>,
+    /// That line is a comment, or an unknown field, too long to hold: nobody needs it.
+    skips_line: bool,
+    /// A field stood in the block that is open.
+    block_is_open: bool,
+    has_data: bool,
+    data: Vec<u8>,
+    event_type: String,
+    id: Vec<u8>,
+    /// `id` has not reached `last_event_id` yet: that waits for the blank line.
+    id_is_new: bool,
+    last_event_id: String,
+    retry_ms: Option<u64>,
+}
+
+impl Decoder {
+    /// A decoder at the start of a stream.
+    ///
+    /// `limit_bytes` bounds one event: its data, its type and any one of its lines, however the
+    /// bytes are cut. The last event id is held beside it. Comments and unknown fields pass in any
+    /// length; a comment longer than the limit is not reported.
+    #[must_use]
+    pub const fn new(limit_bytes: usize) -> Self {
+        Self {
+            limit_bytes,
+            refused: false,
+            mark_bytes: 0,
+            after_cr: false,
+            line: Vec::new(),
+            skips_line: false,
+            block_is_open: false,
+            has_data: false,
+            data: Vec::new(),
+            event_type: String::new(),
+            id: Vec::new(),
+            id_is_new: false,
+            last_event_id: String::new(),
+            retry_ms: None,
+        }
+    }
+
+    /// The last event id: what `Last-Event-ID` says when the stream is asked for again. Empty if none.
+    #[must_use]
+    pub fn last_event_id(&self) -> &str {
+        &self.last_event_id
+    }
+
+    /// The last valid `retry` of the stream, in milliseconds.
+    ///
+    /// Counts from the end of its line on, also in a block that yields no event. A value that is
+    /// not all ASCII digits is ignored (§9.2.6), and so is one beyond 64 bits (ours).
+    #[must_use]
+    pub const fn retry_ms(&self) -> Option<u64> {
+        self.retry_ms
+    }
+
+    /// Takes the next bytes of the stream and gives every event that they complete to `sink`.
+    ///
+    /// # Errors
+    ///
+    /// [`Overlong`] when an event is larger than the limit. The events before it have been given;
+    /// this and every later chunk is refused.
+    pub fn handle_chunk<S: Sink + ?Sized>(&mut self, chunk: &[u8], sink: &mut S) -> Result<(), Overlong> {
+        if self.refused {
+            return Err(self.overlong());
+        }
+        let outcome = self.handle_lines(chunk, sink);
+        self.refused = outcome.is_err();
+        outcome
+    }
+
+    /// Takes the end of the stream, discards what is unfinished and says whether anything was.
+    ///
+    /// Afterwards the decoder is at the start of a new stream, with the last event id and the
+    /// retry time of the old one, as a reconnection needs them.
+    pub fn finish(&mut self) -> End {
+        let in_mark = (1..BYTE_ORDER_MARK.len()).contains(&self.mark_bytes);
+        let in_line = !self.skips_line && self.line.first().is_some_and(|&byte| byte != b':');
+        let end = if self.block_is_open || in_line || in_mark || self.refused { End::Cut } else { End::Whole };
+        *self = Self {
+            last_event_id: mem::take(&mut self.last_event_id),
+            retry_ms: self.retry_ms,
+            ..Self::new(self.limit_bytes)
+        };
+        // An id is sticky: a block without one keeps the old.
+        self.id.extend_from_slice(self.last_event_id.as_bytes());
+        end
+    }
+
+    fn handle_lines<S: Sink + ?Sized>(&mut self, chunk: &[u8], sink: &mut S) -> Result<(), Overlong> {
+        let mut rest = self.skip_start(chunk);
+        // The data of the open event while it is one line of this chunk.
+        let mut lent: Option<&[u8]> = None;
+        while let Some(at) = memchr2(b'\n', b'\r', rest) {
+            let (line, tail) = rest.split_at(at);
+            rest = self.skip_terminator(tail);
+            if self.line.is_empty() && !self.skips_line {
+                if line.is_empty() {
+                    self.end_block(lent.take(), sink);
+                } else if let Some(value) = self.handle_line(line, lent, sink)? {
+                    if self.has_data {
+                        self.keep(lent.take());
+                        self.add_data(value);
+                    } else {
+                        self.has_data = true;
+                        lent = Some(value);
+                    }
+                }
+            } else {
+                // Nothing is lent: the held line is the first of this chunk.
+                self.hold(line, None)?;
+                if !mem::take(&mut self.skips_line) {
+                    let mut held = mem::take(&mut self.line);
+                    if let Some(value) = self.handle_line(&held, None, sink)? {
+                        self.add_data(value);
+                    }
+                    held.clear();
+                    self.line = held;
+                }
+            }
+        }
+        self.hold(rest, lent)?;
+        self.keep(lent);
+        Ok(())
+    }
+
+    /// Passes over the byte order mark at the start of the stream, and the LF of a CRLF cut in two.
+    fn skip_start<'c>(&mut self, chunk: &'c [u8]) -> &'c [u8] {
+        let mut rest = chunk;
+        while let Some(expected) = BYTE_ORDER_MARK.get(self.mark_bytes) {
+            match rest.split_first() {
+                None => return rest,
+                Some((byte, tail)) if byte == expected => {
+                    self.mark_bytes += 1;
+                    rest = tail;
+                }
+                Some(_) => {
+                    // No mark after all: what looked like one begins the first line.
+                    let seen = BYTE_ORDER_MARK.get(..self.mark_bytes).unwrap_or_default();
+                    self.line.extend_from_slice(seen);
+                    self.mark_bytes = BYTE_ORDER_MARK.len();
+                }
+            }
+        }
+        if self.after_cr && !rest.is_empty() {
+            self.after_cr = false;
+            rest = rest.strip_prefix(b"\n").unwrap_or(rest);
+        }
+        rest
+    }
+
+    /// Passes over the LF, CR or CRLF that `tail` begins with.
+    const fn skip_terminator<'c>(&mut self, tail: &'c [u8]) -> &'c [u8] {
+        match tail {
+            [b'\r', b'\n', rest @ ..] | [b'\n', rest @ ..] => rest,
+            [b'\r'] => {
+                self.after_cr = true;
+                &[]
+            }
+            [_, rest @ ..] => rest,
+            [] => tail,
+        }
+    }
+
+    /// Interprets one whole line that is not blank; returns the value of a `data` field.
+    fn handle_line<'l, S: Sink + ?Sized>(
+        &mut self,
+        line: &'l [u8],
+        lent: Option<&[u8]>,
+        sink: &mut S,
+    ) -> Result<Option<&'l [u8]>, Overlong> {
+        let fits = line.len() <= self.room(lent);
+        let field = Field::parse(line);
+        match field {
+            Field::Comment(text) => {
+                if fits {
+                    sink.comment(text);
+                }
+                return Ok(None);
+            }
+            Field::Unknown => return Ok(None),
+            _ if !fits => return Err(self.overlong()),
+            _ => self.block_is_open = true,
+        }
+        match field {
+            Field::Data(value) => return Ok(Some(value)),
+            Field::EventType(value) => {
+                self.event_type.clear();
+                self.event_type.push_str(&String::from_utf8_lossy(value));
+            }
+            Field::Id(value) => {
+                self.id.clear();
+                self.id.extend_from_slice(value);
+                self.id_is_new = true;
+            }
+            Field::Retry(wait_ms) => self.retry_ms = Some(wait_ms),
+            Field::Void | Field::Comment(_) | Field::Unknown => {}
+        }
+        Ok(None)
+    }
+
+    /// The blank line: the event, if there is one, has ended.
+    fn end_block<S: Sink + ?Sized>(&mut self, lent: Option<&[u8]>, sink: &mut S) {
+        if mem::take(&mut self.id_is_new) {
+            self.last_event_id.clear();
+            self.last_event_id.push_str(&String::from_utf8_lossy(&self.id));
+        }
+        if mem::take(&mut self.has_data) {
+            sink.event(Event {
+                event_type: match &*self.event_type {
+                    "" => "message",
+                    named => named,
+                },
+                id: &self.last_event_id,
+                data: lent.unwrap_or(&self.data),
+            });
+            self.data.clear();
+        }
+        self.event_type.clear();
+        self.block_is_open = false;
+    }
+
+    /// Adds a data line to the held data.
+    fn add_data(&mut self, value: &[u8]) {
+        if mem::replace(&mut self.has_data, true) {
+            self.data.push(b'\n');
+        }
+        self.data.extend_from_slice(value);
+    }
+
+    /// Copies what was lent from a chunk that will be gone, or that a second line joins.
+    fn keep(&mut self, lent: Option<&[u8]>) {
+        self.data.extend_from_slice(lent.unwrap_or_default());
+    }
+
+    /// Keeps a piece of a line that has not ended.
+    fn hold(&mut self, piece: &[u8], lent: Option<&[u8]>) -> Result<(), Overlong> {
+        if self.skips_line {
+            return Ok(());
+        }
+        let fits = self.line.len().saturating_add(piece.len()) <= self.room(lent);
+        if !fits {
+            match Head::of(&self.line, piece) {
+                Head::Field => return Err(self.overlong()),
+                Head::Ignored => {
+                    self.line.clear();
+                    self.skips_line = true;
+                    return Ok(());
+                }
+                Head::Open => {}
+            }
+        }
+        self.line.extend_from_slice(piece);
+        Ok(())
+    }
+
+    /// How long a line of the open event may be.
+    fn room(&self, lent: Option<&[u8]>) -> usize {
+        let open_bytes = self.data.len() + lent.map_or(0, <[u8]>::len) + self.event_type.len();
+        self.limit_bytes.saturating_sub(open_bytes)
+    }
+
+    const fn overlong(&self) -> Overlong {
+        Overlong { limit_bytes: self.limit_bytes }
+    }
+}
+
+/// One line that is not blank (§9.2.6, "process the field").
+#[derive(Clone, Copy)]
+enum Field<'l> {
+    Data(&'l [u8]),
+    EventType(&'l [u8]),
+    Id(&'l [u8]),
+    Retry(u64),
+    /// A known field whose value counts for nothing: an id with NUL, a retry that is no number.
+    Void,
+    Comment(&'l [u8]),
+    Unknown,
+}
+
+impl<'l> Field<'l> {
+    fn parse(line: &'l [u8]) -> Self {
+        if let Some(value) = value_of(line, b"data") {
+            Self::Data(value)
+        } else if let Some(text) = line.strip_prefix(b":") {
+            Self::Comment(text)
+        } else if let Some(value) = value_of(line, b"event") {
+            Self::EventType(value)
+        } else if let Some(value) = value_of(line, b"id") {
+            if value.contains(&0) { Self::Void } else { Self::Id(value) }
+        } else if let Some(value) = value_of(line, b"retry") {
+            parse_digits(value).map_or(Self::Void, Self::Retry)
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
+/// The value of `line` if its field is `name`: without a colon it is empty, and one space after
+/// the colon is not part of it.
+fn value_of<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
+    match line.strip_prefix(name)? {
+        [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
+        [] => Some(&[]),
+        _ => None,
+    }
+}
+
+fn parse_digits(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0u64, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| byte - b'0')?;
+        number.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}
+
+/// What the first bytes of an unfinished line say about it.
+enum Head {
+    /// It is a field that counts.
+    Field,
+    /// It is a comment or an unknown field.
+    Ignored,
+    /// It may still become either.
+    Open,
+}
+
+impl Head {
+    fn of(held: &[u8], piece: &[u8]) -> Self {
+        const NAMES: [&[u8]; 4] = [b"data", b"event", b"id", b"retry"];
+        // The longest name and its colon.
+        let mut bytes = held.iter().chain(piece).take(6);
+        let mut head = [0u8; 6];
+        let mut length = 0;
+        for (slot, &byte) in head.iter_mut().zip(&mut bytes) {
+            *slot = byte;
+            length += 1;
+        }
+        let head = head.get(..length).unwrap_or_default();
+        if NAMES.iter().any(|name| head.strip_prefix(*name).is_some_and(|tail| tail.starts_with(b":"))) {
+            Self::Field
+        } else if NAMES.iter().any(|name| name.starts_with(head)) {
+            Self::Open
+        } else {
+            Self::Ignored
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
