@@ -12,6 +12,7 @@
 //!   `Authorization` header and decides what its bearer may do.
 //! - [`request`] checks an inference request and finds what decides its way, without touching
 //!   the bytes that go on to the backend.
+//! - [`backend`] knows the inference servers: what each says of itself, what its failures mean.
 //! - [`sse`] decodes and encodes event streams; [`chat`] turns chunks into one message and
 //!   watches a stream pass by.
 //! - [`route`] is the table of what the edge serves and what each route asks of its caller.
@@ -24,6 +25,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod auth;
+pub mod backend;
 pub mod chat;
 pub mod date;
 pub mod error;

@@ -1,0 +1,332 @@
+//! Which models a backend has and what they can do, from the server's own API.
+//!
+//! A small dialogue without I/O: [`Discovery`] says what to ask next, the shell asks, the answer
+//! goes back in.
+
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::Deserialize;
+
+use super::{Provider, Served};
+use crate::types::{Capabilities, StatedModels, to_json};
+
+/// One question to a backend.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Probe {
+    /// Below the backend's base URL.
+    pub path: &'static str,
+    /// The JSON to `POST`; `None` for `GET`.
+    pub body: Option<String>,
+    subject: Subject,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Subject {
+    /// The list of models; without it the backend is down.
+    Models,
+    /// More about every model.
+    Properties,
+    /// More about the model of this index.
+    Model(usize),
+}
+
+/// The dialogue with one backend.
+#[derive(Debug)]
+pub struct Discovery {
+    provider: Provider,
+    pending: VecDeque<Probe>,
+    found: Vec<Served>,
+}
+
+/// More models than this of one backend are not listed: a list without end must not fill the memory.
+const MAX_MODELS: usize = 10_000;
+
+/// What a chat model of unknown make can do. Vision and embeddings are too often absent to be
+/// assumed; tools are too often present to be refused, and a server without them says so itself.
+const ASSUMED: Capabilities = Capabilities {
+    chat: true,
+    completions: true,
+    embeddings: false,
+    vision: false,
+    tool_calling: true,
+    streaming: true,
+};
+const EMBEDDING: Capabilities = Capabilities {
+    chat: false,
+    completions: false,
+    embeddings: true,
+    vision: false,
+    tool_calling: false,
+    streaming: false,
+};
+
+impl Discovery {
+    /// Begins: the first probe is the list of models.
+    #[must_use]
+    pub fn new(provider: Provider) -> Self {
+        let path = match provider {
+            Provider::Ollama => "/api/tags",
+            Provider::Vllm | Provider::LlamaCpp | Provider::OpenAi => "/v1/models",
+        };
+        let first = Probe { path, body: None, subject: Subject::Models };
+        Self { provider, pending: VecDeque::from([first]), found: Vec::new() }
+    }
+
+    /// What to ask next; `None` when all is known.
+    pub fn poll_probe(&mut self) -> Option<Probe> {
+        self.pending.pop_front()
+    }
+
+    /// Takes the body of a 200 to a probe.
+    ///
+    /// Gives `false` when the answer makes no sense and the backend must count as down; an answer
+    /// about details that makes no sense only leaves the details as they were.
+    pub fn handle_answer(&mut self, probe: &Probe, body: &[u8]) -> bool {
+        match probe.subject {
+            Subject::Models => return self.handle_models(body),
+            Subject::Properties => self.handle_properties(body),
+            Subject::Model(index) => self.handle_show(index, body),
+        }
+        true
+    }
+
+    /// The models, those of the configuration included, whose statements win.
+    #[must_use]
+    pub fn finish(self, stated: &StatedModels) -> Vec<Served> {
+        let mut found = self.found;
+        for served in &mut found {
+            if let Some(stated) = stated.get(&served.id) {
+                served.capabilities = stated.over(served.capabilities);
+            }
+        }
+        for served in Served::all_stated(stated) {
+            if found.iter().all(|known| known.id != served.id) {
+                found.push(served);
+            }
+        }
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        found.dedup_by(|a, b| a.id == b.id);
+        found
+    }
+
+    fn handle_models(&mut self, body: &[u8]) -> bool {
+        let found = match self.provider {
+            Provider::Ollama => read_tags(body),
+            Provider::Vllm | Provider::LlamaCpp | Provider::OpenAi => read_models(body),
+        };
+        let Some(found) = found else { return false };
+        self.found = found;
+        match self.provider {
+            Provider::Ollama => {
+                for (index, served) in self.found.iter().enumerate() {
+                    let body = to_json(&[("model", &served.id)].into_iter().collect::<alloc::collections::BTreeMap<_, _>>());
+                    self.pending.push_back(Probe { path: "/api/show", body: Some(body), subject: Subject::Model(index) });
+                }
+            }
+            Provider::LlamaCpp => {
+                self.pending.push_back(Probe { path: "/props", body: None, subject: Subject::Properties });
+            }
+            Provider::Vllm | Provider::OpenAi => {}
+        }
+        true
+    }
+
+    fn handle_properties(&mut self, body: &[u8]) {
+        let Ok(props) = serde_json::from_slice::<Props>(body) else { return };
+        for served in &mut self.found {
+            let capabilities = &mut served.capabilities;
+            if capabilities.chat {
+                capabilities.vision = props.modalities.vision;
+                capabilities.tool_calling = props.chat_template_caps.as_ref().is_none_or(|caps| caps.supports_tools);
+            }
+        }
+    }
+
+    fn handle_show(&mut self, index: usize, body: &[u8]) {
+        let Ok(show) = serde_json::from_slice::<Show>(body) else { return };
+        let Some(served) = self.found.get_mut(index) else { return };
+        if let Some(names) = show.capabilities {
+            served.capabilities = from_names(&names);
+        }
+    }
+}
+
+/// Ollama's words; llama.cpp uses the first two of them too.
+fn from_names(names: &[String]) -> Capabilities {
+    let has = |name: &str| names.iter().any(|known| known == name);
+    let generates = has("completion");
+    Capabilities {
+        chat: generates,
+        completions: generates,
+        embeddings: has("embedding"),
+        vision: has("vision") || has("multimodal"),
+        tool_calling: has("tools"),
+        streaming: generates,
+    }
+}
+
+#[derive(Deserialize)]
+struct ModelList {
+    data: Vec<ModelEntry>,
+    /// llama.cpp's second list, in Ollama's form.
+    #[serde(default)]
+    models: Vec<Tag>,
+}
+
+#[derive(Deserialize)]
+struct ModelEntry {
+    id: String,
+    #[serde(default)]
+    created: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct TagList {
+    models: Vec<Tag>,
+}
+
+#[derive(Deserialize)]
+struct Tag {
+    #[serde(default)]
+    model: String,
+    #[serde(default)]
+    capabilities: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Show {
+    capabilities: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Props {
+    #[serde(default)]
+    modalities: Modalities,
+    chat_template_caps: Option<TemplateCaps>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Modalities {
+    vision: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct TemplateCaps {
+    supports_tools: bool,
+}
+
+fn read_models(body: &[u8]) -> Option<Vec<Served>> {
+    let list: ModelList = serde_json::from_slice(body).ok()?;
+    let served = list.data.into_iter().filter(|entry| !entry.id.is_empty()).take(MAX_MODELS).map(|entry| {
+        let tag = list.models.iter().find(|tag| tag.model == entry.id);
+        let embeds = tag.is_some_and(|tag| tag.capabilities.iter().any(|name| name == "embedding"));
+        let generates = tag.is_none_or(|tag| tag.capabilities.is_empty() || tag.capabilities.iter().any(|name| name == "completion"));
+        let capabilities = if embeds && !generates { EMBEDDING } else { ASSUMED };
+        Served { created: whole_secs(entry.created), id: entry.id, capabilities }
+    });
+    Some(served.collect())
+}
+
+fn read_tags(body: &[u8]) -> Option<Vec<Served>> {
+    let list: TagList = serde_json::from_slice(body).ok()?;
+    let named = list.models.into_iter().filter(|tag| !tag.model.is_empty()).take(MAX_MODELS);
+    Some(named.map(|tag| Served { id: tag.model, created: 0, capabilities: ASSUMED }).collect())
+}
+
+/// Some servers send fractions of a second, or nothing.
+fn whole_secs(created: Option<f64>) -> u64 {
+    const FAR_FUTURE: f64 = 1e11;
+    match created {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
+        Some(secs) if (0.0..FAR_FUTURE).contains(&secs) => secs as u64,
+        _ => 0,
+    }
+}
+
+/// The path of the probe that asks for the list of models, for a message to the operator.
+impl core::fmt::Display for Probe {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&format!("{} {}", if self.body.is_some() { "POST" } else { "GET" }, self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::StatedCapabilities;
+    use std::string::ToString;
+    use std::vec;
+
+    fn run(provider: Provider, answers: &[(&str, &str)], stated: &StatedModels) -> Option<Vec<Served>> {
+        let mut discovery = Discovery::new(provider);
+        while let Some(probe) = discovery.poll_probe() {
+            let (_, body) = answers.iter().find(|(asked, _)| *asked == probe.to_string())?;
+            if !discovery.handle_answer(&probe, body.as_bytes()) {
+                return None;
+            }
+        }
+        Some(discovery.finish(stated))
+    }
+
+    #[test]
+    fn llamacpp_tells_tools_and_vision_by_its_properties() {
+        let models = r#"{"models":[{"name":"m","model":"m","capabilities":["completion"]}],"object":"list","data":[{"id":"m","created":1795385175}]}"#;
+        let props = r#"{"modalities":{"vision":true},"chat_template_caps":{"supports_tools":false}}"#;
+        let found = run(Provider::LlamaCpp, &[("GET /v1/models", models), ("GET /props", props)], &StatedModels::new());
+        let capabilities = Capabilities { vision: true, tool_calling: false, ..ASSUMED };
+        assert_eq!(found, Some(vec![Served { id: "m".into(), created: 1_795_385_175, capabilities }]));
+    }
+
+    #[test]
+    fn llamacpp_tells_an_embedding_model() {
+        let models = r#"{"models":[{"model":"e","capabilities":["embedding"]}],"data":[{"id":"e"}]}"#;
+        let found = run(Provider::LlamaCpp, &[("GET /v1/models", models), ("GET /props", "{}")], &StatedModels::new());
+        assert_eq!(found.unwrap()[0].capabilities, EMBEDDING);
+    }
+
+    #[test]
+    fn ollama_is_asked_about_each_model() {
+        let tags = r#"{"models":[{"name":"a","model":"a"}]}"#;
+        let show = r#"{"capabilities":["completion","vision","tools"]}"#;
+        let mut discovery = Discovery::new(Provider::Ollama);
+        let list = discovery.poll_probe().unwrap();
+        assert!(discovery.handle_answer(&list, tags.as_bytes()));
+        let probe = discovery.poll_probe().unwrap();
+        assert_eq!(probe.body.as_deref(), Some(r#"{"model":"a"}"#));
+        assert!(discovery.handle_answer(&probe, show.as_bytes()));
+        assert_eq!(discovery.poll_probe(), None);
+        let capabilities = discovery.finish(&StatedModels::new())[0].capabilities;
+        assert_eq!(capabilities, Capabilities { vision: true, tool_calling: true, ..ASSUMED });
+    }
+
+    #[test]
+    fn statements_win_and_add() {
+        let models = r#"{"data":[{"id":"a"},{"id":"a"},{"id":""}]}"#;
+        let stated = StatedModels::from([
+            ("a".into(), StatedCapabilities { vision: Some(true), ..StatedCapabilities::default() }),
+            ("b".into(), StatedCapabilities::default()),
+        ]);
+        let found = run(Provider::Vllm, &[("GET /v1/models", models)], &stated).unwrap();
+        assert_eq!(found.iter().map(|served| served.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(found[0].capabilities, Capabilities { vision: true, ..ASSUMED });
+        assert_eq!(found[1].capabilities, ASSUMED);
+    }
+
+    #[test]
+    fn nonsense_in_the_list_is_down_and_in_details_is_ignored() {
+        for body in ["", "{}", "<html>", r#"{"data":7}"#] {
+            assert_eq!(run(Provider::OpenAi, &[("GET /v1/models", body)], &StatedModels::new()), None);
+        }
+        let found = run(
+            Provider::LlamaCpp,
+            &[("GET /v1/models", r#"{"data":[{"id":"m","created":-5.5}]}"#), ("GET /props", "nope")],
+            &StatedModels::new(),
+        );
+        assert_eq!(found.unwrap()[0].created, 0);
+    }
+}

@@ -1,0 +1,40 @@
+//! Inference servers: what each kind says about itself, and what its failures mean.
+//!
+//! Everything that one provider does differently from the others is in here, and nowhere else.
+
+mod catalog;
+mod discovery;
+mod failure;
+
+pub use catalog::{Catalog, Entry, Served};
+pub use discovery::{Discovery, Probe};
+pub use failure::{UpstreamFailure, read_failure};
+
+use serde::Deserialize;
+
+/// What kind of server a backend is.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// vLLM.
+    Vllm,
+    /// Ollama.
+    Ollama,
+    /// llama.cpp's server.
+    LlamaCpp,
+    /// Anything else that speaks the `OpenAI` API.
+    OpenAi,
+}
+
+impl Provider {
+    /// The spelling in `BACKENDS`, and `owned_by` of the models it serves.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Vllm => "vllm",
+            Self::Ollama => "ollama",
+            Self::LlamaCpp => "llamacpp",
+            Self::OpenAi => "openai",
+        }
+    }
+}
