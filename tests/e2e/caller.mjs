@@ -20,10 +20,20 @@ export class Caller {
     const sent = new Headers(headers);
     if (this.token && !sent.has("authorization")) sent.set("authorization", `Bearer ${this.token}`);
     if (body !== undefined && !sent.has("content-type")) sent.set("content-type", "application/json");
-    const plain = typeof body === "string" || body instanceof Uint8Array || body === undefined || body instanceof ReadableStream;
+    const plain =
+      typeof body === "string" ||
+      body instanceof Uint8Array ||
+      body === undefined ||
+      body instanceof ReadableStream;
     const response = await within(
       20_000,
-      fetch(this.url + path, { method, headers: sent, body: plain ? body : JSON.stringify(body), duplex: "half", redirect: "manual" }),
+      fetch(this.url + path, {
+        method,
+        headers: sent,
+        body: plain ? body : JSON.stringify(body),
+        duplex: "half",
+        redirect: "manual",
+      }),
       `${method} ${path} is answered`,
     );
     const text = await response.text();
@@ -44,7 +54,11 @@ export class Caller {
 
   /** A chat completion with one word said. */
   chat(extra = {}, options) {
-    return this.post("/v1/chat/completions", { model: "text-model", messages: [{ role: "user", content: "Hello" }], ...extra }, options);
+    return this.post(
+      "/v1/chat/completions",
+      { model: "text-model", messages: [{ role: "user", content: "Hello" }], ...extra },
+      options,
+    );
   }
 
   /** The same, streamed, on a socket of its own. */
@@ -53,7 +67,12 @@ export class Caller {
       method: "POST",
       path: "/v1/chat/completions",
       headers: { authorization: `Bearer ${this.token}`, "content-type": "application/json", ...headers },
-      body: JSON.stringify({ model: "text-model", messages: [{ role: "user", content: "Hello" }], stream: true, ...extra }),
+      body: JSON.stringify({
+        model: "text-model",
+        messages: [{ role: "user", content: "Hello" }],
+        stream: true,
+        ...extra,
+      }),
       ...options,
     });
   }
@@ -78,9 +97,15 @@ export class Connection {
     const { hostname, port, host } = new URL(url);
     const connection = new Connection(net.connect({ host: hostname, port: Number(port), noDelay: true }));
     await once(connection.#socket, "connect");
-    const lines = [`${method} ${path} HTTP/1.1`, `host: ${host}`, ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`)];
+    const lines = [
+      `${method} ${path} HTTP/1.1`,
+      `host: ${host}`,
+      ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+    ];
     if (body.length > 0) lines.push(`content-length: ${Buffer.byteLength(body)}`);
-    connection.#socket.write(Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`), Buffer.from(body)]));
+    connection.#socket.write(
+      Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`), Buffer.from(body)]),
+    );
     return connection;
   }
 
@@ -103,7 +128,10 @@ export class Connection {
   async #until(limitMs, ready, what) {
     const end = performance.now() + limitMs;
     while (!ready()) {
-      if (this.#socket.destroyed) throw new Error(`the connection closed before ${what}; so far: ${JSON.stringify(this.text.slice(-300))}`);
+      if (this.#socket.destroyed)
+        throw new Error(
+          `the connection closed before ${what}; so far: ${JSON.stringify(this.text.slice(-300))}`,
+        );
       await within(Math.max(1, end - performance.now()), this.#changed.promise, what);
     }
   }
@@ -194,7 +222,9 @@ class AnswerParser {
     if (end < 0) return false;
     const [first, ...lines] = this.#rest.subarray(0, end).toString("latin1").split("\r\n");
     this.#rest = this.#rest.subarray(end + 4);
-    const headers = new Headers(lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]));
+    const headers = new Headers(
+      lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]),
+    );
     this.head = { status: Number(first.split(" ")[1]), headers };
     this.#chunked = headers.get("transfer-encoding") === "chunked";
     this.#left = this.#chunked ? 0 : Number(headers.get("content-length") ?? 0);

@@ -6,14 +6,16 @@ function json(value, status = 200) {
   return { status, type: "application/json", body: JSON.stringify(value) };
 }
 
-const list = (models, extra) => json({ object: "list", data: models.map((id) => ({ id, object: "model", created, ...extra })) });
+const list = (models, extra) =>
+  json({ object: "list", data: models.map((id) => ({ id, object: "model", created, ...extra })) });
 
 const KINDS = {
   openai: {
     "GET /v1/models": ({ models }) => list(models, { owned_by: "somebody" }),
   },
   vllm: {
-    "GET /v1/models": ({ models }) => list(models, { owned_by: "vllm", root: "/models/x", parent: null, max_model_len: 2048 }),
+    "GET /v1/models": ({ models }) =>
+      list(models, { owned_by: "vllm", root: "/models/x", parent: null, max_model_len: 2048 }),
     "GET /version": () => json({ version: "0.32.0" }),
     "GET /health": () => ({ status: 200, type: "text/plain", body: "" }),
     "GET /metrics": () => ({ status: 200, type: "text/plain", body: "vllm:num_requests_running 0\n" }),
@@ -28,7 +30,10 @@ const KINDS = {
           object: "model",
           created,
           owned_by: "llamacpp",
-          architecture: { input_modalities: capabilities.includes("vision") ? ["text", "image"] : ["text"], output_modalities: ["text"] },
+          architecture: {
+            input_modalities: capabilities.includes("vision") ? ["text", "image"] : ["text"],
+            output_modalities: ["text"],
+          },
           meta: { n_ctx: 2048, n_params: 134_515_008 },
         })),
       }),
@@ -39,8 +44,13 @@ const KINDS = {
         model_alias: models[0],
         model_path: "model.gguf",
         modalities: { vision: capabilities.includes("vision"), audio: false },
-        chat_template: capabilities.includes("tools") ? "{% if tools %}{{ tools }}{% endif %}{{ messages }}" : "{{ messages }}",
-        chat_template_caps: { supports_tools: capabilities.includes("tools"), supports_tool_calls: capabilities.includes("tools") },
+        chat_template: capabilities.includes("tools")
+          ? "{% if tools %}{{ tools }}{% endif %}{{ messages }}"
+          : "{{ messages }}",
+        chat_template_caps: {
+          supports_tools: capabilities.includes("tools"),
+          supports_tool_calls: capabilities.includes("tools"),
+        },
         build_info: "b11549",
       }),
     "GET /health": () => json({ status: "ok" }),
@@ -48,9 +58,13 @@ const KINDS = {
   },
   ollama: {
     "GET /v1/models": ({ models }) => list(models, { owned_by: "library" }),
-    "GET /api/tags": ({ models }) => json({ models: models.map((name) => ({ name, model: name, modified_at: "2026-11-22T20:43:14Z", size: 1 })) }),
+    "GET /api/tags": ({ models }) =>
+      json({
+        models: models.map((name) => ({ name, model: name, modified_at: "2026-11-22T20:43:14Z", size: 1 })),
+      }),
     "GET /api/version": () => json({ version: "0.9.3" }),
-    "POST /api/show": ({ capabilities }) => json({ details: { family: "llama" }, model_info: {}, capabilities: ["completion", ...capabilities] }),
+    "POST /api/show": ({ capabilities }) =>
+      json({ details: { family: "llama" }, model_info: {}, capabilities: ["completion", ...capabilities] }),
     "GET /": () => ({ status: 200, type: "text/plain", body: "Ollama is running" }),
   },
 };

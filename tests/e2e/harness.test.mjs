@@ -65,7 +65,11 @@ test("what is not in the script is answered 501 and remembered", async () => {
   const { upstream, caller } = await pair();
   assert.equal((await caller.get("/v1/nothing")).status, 501);
   assert.deepEqual(upstream.unmatched, ["GET /v1/nothing"]);
-  assert.equal((await caller.get("/props")).status, 404, "a question for another kind of backend is none of the edge's mistakes");
+  assert.equal(
+    (await caller.get("/props")).status,
+    404,
+    "a question for another kind of backend is none of the edge's mistakes",
+  );
   assert.deepEqual(upstream.unmatched, ["GET /v1/nothing"]);
   await upstream.close();
 });

@@ -15,7 +15,9 @@ export const EMAIL = "ada@example.com";
 const STATED = {
   "text-model": { capabilities: { chat: true, streaming: true, vision: false, tool_calling: false } },
   "seeing-model": { capabilities: { chat: true, streaming: true, vision: true, tool_calling: true } },
-  "Qwen/Qwen2.5-32B-Instruct": { capabilities: { chat: true, streaming: true, vision: false, tool_calling: false } },
+  "Qwen/Qwen2.5-32B-Instruct": {
+    capabilities: { chat: true, streaming: true, vision: false, tool_calling: false },
+  },
 };
 
 const secret = (name) => `${name}-${randomBytes(18).toString("base64url")}`;
@@ -26,11 +28,21 @@ const secret = (name) => `${name}-${randomBytes(18).toString("base64url")}`;
  * `settings` are added to, and win over, the ones every suite has. `backends` replaces the one scripted backend;
  * each is an entry of `BACKENDS`. `discovery` is how that backend answers questions about itself.
  */
-export async function openScene({ settings = {}, backends, kind = "openai", capabilities = [], console = false } = {}) {
+export async function openScene({
+  settings = {},
+  backends,
+  kind = "openai",
+  capabilities = [],
+  console = false,
+} = {}) {
   const scene = new Scene(await startUpstream({ kind, models: Object.keys(STATED), capabilities }));
   scene.console = console;
   scene.settings = {
-    BACKENDS: JSON.stringify(backends ?? [{ id: "main", provider: kind, url: scene.upstream.url, api_key: "MAIN_KEY", models: STATED }]),
+    BACKENDS: JSON.stringify(
+      backends ?? [
+        { id: "main", provider: kind, url: scene.upstream.url, api_key: "MAIN_KEY", models: STATED },
+      ],
+    ),
     MAIN_KEY: scene.secret("sk-backend"),
     JWT_SECRET: scene.secret("jwt-secret-of-this-suite"),
     ADMIN_EMAIL: EMAIL,
@@ -87,7 +99,10 @@ class Scene {
 
   /** Signs in and gives a caller with the access token; the whole answer is in `login`. */
   async signIn(password = this.settings.ADMIN_PASSWORD) {
-    const answer = await this.anonymous.post("/v1/auth/login", { email: EMAIL, password });
+    const answer = await this.anonymous.post("/v1/auth/login", {
+      email: this.settings.ADMIN_EMAIL,
+      password,
+    });
     assert.equal(answer.status, 200, answer.text);
     this.login = answer.json;
     this.conceal(this.login.access_token);
@@ -129,13 +144,26 @@ export function assertFailure(answer, status, code, type) {
   assert.ok(answer.headers.get("x-request-id"), "x-request-id");
   assert.deepEqual(Object.keys(answer.json), ["error"]);
   const { error } = answer.json;
-  for (const member of ["message", "type", "code", "param"]) assert.ok(member in error, `${member} in ${answer.text}`);
+  for (const member of ["message", "type", "code", "param"])
+    assert.ok(member in error, `${member} in ${answer.text}`);
   assert.equal(typeof error.message, "string");
   assert.ok(error.message.length > 0, "a message");
   assert.equal(error.code, code, answer.text);
   assert.equal(error.type, type ?? TYPES[status] ?? "invalid_request_error");
-  assert.doesNotMatch(answer.text, /panicked|wasm-function|\.rs:\d|\.js:\d|\n\s+at /, "no trace of the inside");
+  assert.doesNotMatch(
+    answer.text,
+    /panicked|wasm-function|\.rs:\d|\.js:\d|\n\s+at /,
+    "no trace of the inside",
+  );
   return error;
 }
 
-const TYPES = { 401: "permission_error", 403: "permission_error", 429: "rate_limit_error", 500: "server_error", 502: "server_error", 503: "server_error", 504: "server_error" };
+const TYPES = {
+  401: "permission_error",
+  403: "permission_error",
+  429: "rate_limit_error",
+  500: "server_error",
+  502: "server_error",
+  503: "server_error",
+  504: "server_error",
+};

@@ -49,7 +49,9 @@ class Exchange {
 
   /** A whole JSON answer. */
   reply(value, status = 200, headers = {}) {
-    this.sendHead(status, { "content-type": "application/json", ...headers }).end(typeof value === "string" ? value : JSON.stringify(value));
+    this.sendHead(status, { "content-type": "application/json", ...headers }).end(
+      typeof value === "string" ? value : JSON.stringify(value),
+    );
   }
 
   /** The connection ends in an orderly way, in mid-answer. */
@@ -95,7 +97,11 @@ export class Upstream {
   /** The next request for work; fails when none comes. */
   next(limitMs = 10_000) {
     if (this.#arrived.length > 0) return Promise.resolve(this.#arrived.shift());
-    return within(limitMs, new Promise((resolve) => this.#waiting.push(resolve)), "a request reaches the backend");
+    return within(
+      limitMs,
+      new Promise((resolve) => this.#waiting.push(resolve)),
+      "a request reaches the backend",
+    );
   }
 
   /** From now on every request for work goes to this function instead of `next`. */
@@ -130,11 +136,14 @@ export class Upstream {
     const answer = discover(this.kind, question, this);
     if (answer) {
       this.questions.push({ question, headers: request.headers });
-      if (this.discovery === "answer") response.writeHead(answer.status, { "content-type": answer.type }).end(answer.body);
+      if (this.discovery === "answer")
+        response.writeHead(answer.status, { "content-type": answer.type }).end(answer.body);
       return;
     }
     this.unmatched.push(question);
-    response.writeHead(501, { "content-type": "application/json" }).end(`{"error":{"message":"not in the script"}}`);
+    response
+      .writeHead(501, { "content-type": "application/json" })
+      .end(`{"error":{"message":"not in the script"}}`);
   }
 
   #deliver(exchange) {
@@ -145,7 +154,12 @@ export class Upstream {
 }
 
 /** A backend of a kind (`openai`, `vllm`, `llamacpp`, `ollama`) on a free port of this machine. */
-export function startUpstream({ kind = "openai", models = ["text-model"], capabilities = [], port = 0 } = {}) {
+export function startUpstream({
+  kind = "openai",
+  models = ["text-model"],
+  capabilities = [],
+  port = 0,
+} = {}) {
   return new Upstream(kind, models, capabilities).listen(port);
 }
 
