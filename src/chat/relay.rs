@@ -263,3 +263,6 @@ impl Relay {
         written
     }
 }
+
+#[cfg(test)]
+mod tests;
