@@ -21,6 +21,8 @@ tools=$COMIND_CACHE/tools
 
 # worker-build and wasm-pack would download these; told where they are, they do not.
 export WASM_BINDGEN_BIN=$tools/wasm-bindgen-cli-$WASM_BINDGEN_VERSION/bin/wasm-bindgen
+export WORKER_BUILD_BIN=$tools/worker-build-$WORKER_BUILD_VERSION/bin/worker-build
+export WASM_PACK_BIN=$tools/wasm-pack-$WASM_PACK_VERSION/bin/wasm-pack
 export WASM_OPT_BIN=$modules/.bin/wasm-opt
 # The packages' own programs, not their launchers, which npm's install scripts would have to finish.
 export ESBUILD_BIN=$modules/@esbuild/linux-$platform/bin/esbuild
@@ -30,14 +32,10 @@ export COMIND_MODEL=$COMIND_CACHE/model-$MODEL_PACKAGE_VERSION/smollm2-135m.gguf
 export COMIND_PYTHON=$COMIND_CACHE/python-xllamacpp-$XLLAMACPP_VERSION/bin/python
 export COMIND_OPENAI_PYTHON=$COMIND_CACHE/python-openai-$OPENAI_PY_VERSION/bin/python
 export WRANGLER_SEND_METRICS=false WRANGLER_HIDE_BANNER=true DO_NOT_TRACK=1
-# A rust-toolchain that rustup would have to fetch must fail, not hang.
-export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
 
 # npm's Node comes first: the system's may be too old for wrangler and vite.
 comind_path=$modules/node-linux-$platform/bin:$modules/.bin
-comind_path+=:$tools/wasm-bindgen-cli-$WASM_BINDGEN_VERSION/bin
-comind_path+=:$tools/worker-build-$WORKER_BUILD_VERSION/bin
-comind_path+=:$tools/wasm-pack-$WASM_PACK_VERSION/bin
+comind_path+=:${WASM_BINDGEN_BIN%/*}:${WORKER_BUILD_BIN%/*}:${WASM_PACK_BIN%/*}
 case $PATH in
   "$comind_path":*) ;;
   *) export PATH=$comind_path:$PATH ;;

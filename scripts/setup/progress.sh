@@ -1,0 +1,44 @@
+# shellcheck shell=bash
+# What a waiting person sees: one line a step, with its seconds.
+
+progress_prefix=setup
+
+say() { echo "[$progress_prefix] $*"; }
+
+fail() {
+  echo "[setup] $*" >&2
+  exit 1
+}
+
+# progress_of 2 5: the following steps belong to part 2 of 5.
+progress_of() { progress_prefix="setup $1/$2"; }
+
+# step "what it does" command…: runs it quietly; its output is shown if it fails.
+# On a terminal the line is alive; elsewhere one line every 20 s says how far it is.
+step() {
+  local label=$1 log start=$SECONDS shown=0 pid status=0
+  shift
+  log=$(mktemp)
+  "$@" >"$log" 2>&1 9>&- &
+  pid=$!
+  [ -t 1 ] || say "$label …"
+  while kill -0 "$pid" 2>/dev/null; do
+    sleep 0.2
+    if [ -t 1 ]; then
+      printf '\r\033[K[%s] %s … %d s  %.60s' "$progress_prefix" "$label" $((SECONDS - start)) "$(tail -n 1 "$log")"
+    elif [ $((SECONDS - start - shown)) -ge 20 ]; then
+      shown=$((SECONDS - start))
+      say "$label … $shown s  $(tail -n 1 "$log" | cut -c 1-60)"
+    fi
+  done
+  wait "$pid" || status=$?
+  [ -t 1 ] && printf '\r\033[K'
+  if [ "$status" -ne 0 ]; then
+    cat "$log" >&2
+    rm -f "$log"
+    say "$label: failed after $((SECONDS - start)) s"
+    return "$status"
+  fi
+  rm -f "$log"
+  say "$label: $((SECONDS - start)) s"
+}
