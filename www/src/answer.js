@@ -76,7 +76,7 @@ export class Answer {
     button.hidden = !offer;
     button.dataset.do = offer ?? "";
     if (offer) countDown(button, OFFERS[offer], waitMs);
-    this.#tool("again").hidden = true;
+    this.#tool("again").hidden = Boolean(offer);
   }
 
   #settle(ending) {
@@ -114,7 +114,8 @@ export class Answer {
     return this.node.querySelector(selector);
   }
 
+  /** A button under the words; the one in a failure is another. */
   #tool(name) {
-    return this.node.querySelector(`[data-do="${name}"]`);
+    return this.#part(`footer [data-do="${name}"]`);
   }
 }

@@ -41,7 +41,7 @@ export class MarkdownStream {
       this.#root.replaceChildren(...blocksOf(this.#text).map((block) => nodeOf(block)));
       this.#settled = this.#text.length;
     }
-    for (const { node } of this.#open) this.#onBlock(node.textContent);
+    for (const { node } of this.#open) this.#onBlock(spoken(node));
     this.#open = [];
   }
 
@@ -65,10 +65,16 @@ export class MarkdownStream {
     // Only the last block can still grow: a list goes on after a blank line, a paragraph turns
     // into a heading or a table by the line under it.
     const last = next.pop();
-    for (const { node } of next) this.#onBlock(node.textContent);
+    for (const { node } of next) this.#onBlock(spoken(node));
     this.#settled += last?.start ?? 0;
     this.#open = last ? [last] : [];
   }
+}
+
+/** A block as it is read aloud: code is only named, for nobody follows it by ear. */
+function spoken(node) {
+  if (node.nodeName === "FIGURE") return `Code: ${node.querySelector("figcaption span").textContent}`;
+  return node.innerText ?? node.textContent;
 }
 
 function blocksOf(text) {
