@@ -43,8 +43,9 @@ export class Composer {
     this.#draft.focus();
   }
 
+  /** Ready to write, except on a phone, where the keyboard would rise over the answer. */
   focus() {
-    this.#draft.focus();
+    if (matchMedia("(pointer: fine)").matches) this.#draft.focus();
   }
 
   /** While an answer comes, the button stops it; the next message can be written meanwhile. */

@@ -47,6 +47,11 @@ function send(text) {
   return true;
 }
 
+function askAgain() {
+  conversation.again();
+  composer.focus();
+}
+
 function startOver() {
   conversation.clear();
   composer.isAnswering = false;
@@ -92,9 +97,9 @@ async function recover(error, again) {
 const deeds = {
   copy: (button, answer) => copy(answer.text, button),
   "copy-code": (button) => copy(button.closest("figure").querySelector("pre").textContent, button),
-  again: () => conversation.again(),
-  signIn: () => session.signIn("Sign in again: nothing you wrote is lost.").then(() => conversation.again()),
-  otherModel: () => picker.focus(),
+  again: askAgain,
+  signIn: () => session.signIn("Sign in again: nothing you wrote is lost.").then(askAgain),
+  otherModel: () => loadModels().then(() => picker.focus()),
   newConversation: startOver,
 };
 

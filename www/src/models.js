@@ -45,7 +45,6 @@ export class ModelPicker {
 
   focus() {
     this.#select.focus();
-    this.#select.showPicker?.();
   }
 }
 
