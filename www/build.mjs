@@ -56,21 +56,21 @@ async function bundle() {
 /** What Vite and webpack do by themselves: `new URL("./x.wasm", import.meta.url)` names a file to ship. */
 function wasmByUrl() {
   return {
-  name: "wasm-by-url",
-  setup({ onLoad }) {
-    onLoad({ filter: /[\\/]pkg[\\/].*\.js$/ }, ({ path }) => {
-      let imports = "";
-      const contents = readFileSync(path, "utf8").replace(
-        /new URL\((["'])((?:\.\/)?[^"']+\.wasm)\1, *import\.meta\.url\)/g,
-        (_, __, file) => {
-          const name = `wasmUrl${imports.length}`;
-          imports += `import ${name} from "./${file.replace(/^\.\//, "")}";\n`;
-          return `new URL(${name}, import.meta.url)`;
-        },
-      );
-      return { contents: imports + contents, loader: "js" };
-    });
-  },
+    name: "wasm-by-url",
+    setup({ onLoad }) {
+      onLoad({ filter: /[\\/]pkg[\\/].*\.js$/ }, ({ path }) => {
+        let imports = "";
+        const contents = readFileSync(path, "utf8").replace(
+          /new URL\((["'])((?:\.\/)?[^"']+\.wasm)\1, *import\.meta\.url\)/g,
+          (_, __, file) => {
+            const name = `wasmUrl${imports.length}`;
+            imports += `import ${name} from "./${file.replace(/^\.\//, "")}";\n`;
+            return `new URL(${name}, import.meta.url)`;
+          },
+        );
+        return { contents: imports + contents, loader: "js" };
+      });
+    },
   };
 }
 
@@ -89,9 +89,13 @@ function report() {
     const bytes = readFileSync(join(DIST, path));
     const zipped = gzipSync(bytes, { level: 9 }).length;
     total += zipped;
-    console.log(`${path.padEnd(36)} ${String(bytes.length).padStart(8)} B  gzip ${String(zipped).padStart(7)} B`);
+    console.log(
+      `${path.padEnd(36)} ${String(bytes.length).padStart(8)} B  gzip ${String(zipped).padStart(7)} B`,
+    );
   }
-  console.log(`${"console, first visit".padEnd(36)} ${"".padStart(10)}  gzip ${String(total).padStart(7)} B of ${BUDGET_BYTES}`);
+  console.log(
+    `${"console, first visit".padEnd(36)} ${"".padStart(10)}  gzip ${String(total).padStart(7)} B of ${BUDGET_BYTES}`,
+  );
   if (total > BUDGET_BYTES) fail("The console is over its budget.");
 }
 

@@ -21,7 +21,8 @@ const ARGUMENTS = [
 const LIMIT_MS = 15_000;
 
 /** What Chromium itself says of an answer that a test asked for. */
-const EXPECTED = /^Failed to load resource: (the server responded with a status of (401|404|429|5\d\d) |net::ERR_INTERNET_DISCONNECTED)/;
+const EXPECTED =
+  /^Failed to load resource: (the server responded with a status of (401|404|429|5\d\d) |net::ERR_INTERNET_DISCONNECTED)/;
 
 /** A browser of its own for one suite. */
 export async function openBrowser() {
@@ -43,10 +44,12 @@ export async function openBrowser() {
       page.complaints = [];
       page.on("pageerror", (error) => page.complaints.push(error.stack));
       page.on("console", (message) => {
-        if (["error", "warning"].includes(message.type()) && !EXPECTED.test(message.text())) page.complaints.push(message.text());
+        if (["error", "warning"].includes(message.type()) && !EXPECTED.test(message.text()))
+          page.complaints.push(message.text());
       });
       page.on("request", (request) => {
-        if (!request.url().startsWith(url) && !/^(data|blob):/.test(request.url())) page.complaints.push(`a request to ${request.url()}`);
+        if (!request.url().startsWith(url) && !/^(data|blob):/.test(request.url()))
+          page.complaints.push(`a request to ${request.url()}`);
       });
       await page.goto(url);
       return page;

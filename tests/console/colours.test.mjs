@@ -5,7 +5,10 @@ import { test } from "node:test";
 
 const css = readFileSync(new URL("../../www/styles/tokens.css", import.meta.url), "utf8");
 const colours = Object.fromEntries(
-  Array.from(css.matchAll(/--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)/g), ([, name, light, dark]) => [name, [light, dark]]),
+  Array.from(css.matchAll(/--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)/g), ([, name, light, dark]) => [
+    name,
+    [light, dark],
+  ]),
 );
 
 /** Ground → what is written on it. SC 1.4.3: at least 4.5. */

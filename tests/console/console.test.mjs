@@ -61,7 +61,10 @@ describe("signing in", () => {
     await page.getByLabel("E-mail").fill("ada@example.com");
     await page.keyboard.press("Enter");
     await says(page.locator("#signin-problem"), /password is missing/);
-    assert.deepEqual(sent.filter((url) => url.includes("/v1/")), []);
+    assert.deepEqual(
+      sent.filter((url) => url.includes("/v1/")),
+      [],
+    );
   });
 
   test("Esc does not lead past it", async () => {
@@ -77,7 +80,9 @@ describe("signing in", () => {
     assert.deepEqual(names.toSorted(), ["Qwen/Qwen2.5-32B-Instruct", "seeing-model", "text-model"]);
     await model.selectOption("text-model");
 
-    const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
+    const kept = await page.evaluate(() =>
+      JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]),
+    );
     assert.equal(kept, `[{"comind.model":"text-model"},{},""]`);
     assert.deepEqual(await page.context().cookies(), []);
 
@@ -212,11 +217,14 @@ describe("chatting", () => {
       `<iframe src="https://evil.example/"></iframe>`,
     ].join("\n\n");
     await chat("Attack me.", hostile);
-    assert.equal(await page.locator(".prose :is(img, script, iframe, [onerror], [href^=javascript])").count(), 0);
-    assert.deepEqual(
-      await page.locator(".prose a").evaluateAll((links) => links.map((link) => link.href)),
-      ["https://evil.example/b.png", "https://example.com/"],
+    assert.equal(
+      await page.locator(".prose :is(img, script, iframe, [onerror], [href^=javascript])").count(),
+      0,
     );
+    assert.deepEqual(await page.locator(".prose a").evaluateAll((links) => links.map((link) => link.href)), [
+      "https://evil.example/b.png",
+      "https://example.com/",
+    ]);
   });
 
   test("the reader who scrolls back stays there, and a button leads to the latest words", async () => {
@@ -261,7 +269,10 @@ describe("when something fails", () => {
     await exchange.send(event({ content: "Once upon a" }));
     await says(answer(page, ".prose"), /Once upon a/);
     exchange.drop();
-    await says(answer(page, ".failure .sentence"), /server failed while it answered|before the answer was complete/);
+    await says(
+      answer(page, ".failure .sentence"),
+      /server failed while it answered|before the answer was complete/,
+    );
     assert.equal(await answer(page, ".prose").innerText(), "Once upon a");
     await answer(page, ".failure").getByRole("button", { name: "Try again" }).waitFor();
   });
@@ -337,7 +348,15 @@ test("the matrix shows every backend and what its models can do", async () => {
   await page.getByRole("button", { name: "Models and capabilities" }).click();
   await page.getByRole("table").waitFor();
   const row = page.getByRole("row", { name: /seeing-model/ });
-  assert.deepEqual(await page.getByRole("columnheader").allInnerTexts(), ["Model", "Chat", "Complete", "Embed", "Vision", "Tools", "Stream"]);
+  assert.deepEqual(await page.getByRole("columnheader").allInnerTexts(), [
+    "Model",
+    "Chat",
+    "Complete",
+    "Embed",
+    "Vision",
+    "Tools",
+    "Stream",
+  ]);
   const cells = await row.getByRole("cell").allInnerTexts();
   assert.deepEqual([cells[0], cells[3], cells[4], cells[5]], ["yes", "yes", "yes", "yes"]);
   assert.match(await page.getByRole("row", { name: /^main/ }).innerText(), /up/);

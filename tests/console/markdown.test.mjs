@@ -8,13 +8,17 @@ import { build } from "esbuild";
 import { openBrowser } from "./browser.mjs";
 
 const TEXTS = {
-  "paragraphs, emphasis and links": "One *two* **three** ~~four~~.\n\nFive [six](https://example.com \"t\") <https://example.com>\nseven  \neight \\* &amp; &#x27; &unknown;",
+  "paragraphs, emphasis and links":
+    'One *two* **three** ~~four~~.\n\nFive [six](https://example.com "t") <https://example.com>\nseven  \neight \\* &amp; &#x27; &unknown;',
   "a heading by the line under it": "A title\n=======\n\nAnother\n-------\n\n### Third ###\n\nText",
-  "a loose list that goes on after blank lines": "- one\n\n- two\n\n  more of two\n\n  1. deep\n  2. deeper\n\n- [x] three\n\nafter",
-  "code, fenced and indented, with a fence inside": "Before\n\n````md\n```js\nlet a;\n```\n````\n\n    indented\n\n    still\n\n`in ``line`",
+  "a loose list that goes on after blank lines":
+    "- one\n\n- two\n\n  more of two\n\n  1. deep\n  2. deeper\n\n- [x] three\n\nafter",
+  "code, fenced and indented, with a fence inside":
+    "Before\n\n````md\n```js\nlet a;\n```\n````\n\n    indented\n\n    still\n\n`in ``line`",
   "a table by the line under it": "| a | b |\n|:--|--:|\n| 1 | **2** |\n| 3<br>4 | `|` |\n\nafter",
   "quotes with blocks inside": "> one\n> - two\n>\n> ```\n> three\n> ```\nlazy\n\nafter",
-  "a definition that comes last": "See [this] and [that][t].\n\nMore.\n\n[this]: https://example.com/1\n[t]: https://example.com/2",
+  "a definition that comes last":
+    "See [this] and [that][t].\n\nMore.\n\n[this]: https://example.com/1\n[t]: https://example.com/2",
   "CR LF line ends": "# A\r\n\r\n- b\r\n- c\r\n\r\nd\r\n",
   "markup of the model's own": "<div>\n*not* <b>bold</b>\n\n</div>\n\n<!-- c -->\n\na <br> b",
 };

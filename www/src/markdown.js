@@ -109,8 +109,7 @@ const NODES = {
       { start: token.ordered && token.start !== 1 ? token.start : null },
       ...token.items.map(nodeOf),
     ),
-  list_item: (token) =>
-    element("li", { class: token.task ? "task" : null }, ...nodesOf(token.tokens)),
+  list_item: (token) => element("li", { class: token.task ? "task" : null }, ...nodesOf(token.tokens)),
   checkbox: (token) => document.createTextNode(token.checked ? "☑ " : "☐ "),
 
   text: (token) => {
@@ -135,11 +134,7 @@ const NODES = {
 
 function link(href, title, children) {
   if (!/^(https?|mailto):/i.test(href)) return element("span", {}, ...children);
-  return element(
-    "a",
-    { href, title, target: "_blank", rel: "noopener noreferrer" },
-    ...children,
-  );
+  return element("a", { href, title, target: "_blank", rel: "noopener noreferrer" }, ...children);
 }
 
 function codeBlock(token) {
@@ -168,11 +163,7 @@ function table(token) {
       "table",
       {},
       element("thead", {}, element("tr", {}, ...token.header.map(cell("th")))),
-      element(
-        "tbody",
-        {},
-        ...token.rows.map((row) => element("tr", {}, ...row.map(cell("td")))),
-      ),
+      element("tbody", {}, ...token.rows.map((row) => element("tr", {}, ...row.map(cell("td"))))),
     ),
   );
 }

@@ -52,7 +52,10 @@ export class Session {
     const { email, password } = this.#form.elements;
     const missing = [email, password].find((field) => !field.value.trim());
     if (missing) {
-      this.#refuse(missing === email ? "Which e-mail address is yours?" : "The password is missing.", missing);
+      this.#refuse(
+        missing === email ? "Which e-mail address is yours?" : "The password is missing.",
+        missing,
+      );
       return;
     }
     const button = this.#form.querySelector("button");
