@@ -6,6 +6,7 @@ Prints `READY http://127.0.0.1:PORT` once it answers. Ends on SIGTERM, SIGINT, o
 import argparse
 import ctypes
 import os
+import pathlib
 import signal
 import sys
 
@@ -35,6 +36,8 @@ def arguments():
         default=1,
         help="two that wait for each other by spinning stall for tens of seconds on a busy 2-core machine",
     )
+    parser.add_argument("--template", type=pathlib.Path, help="a Jinja chat template instead of the model's own")
+    parser.add_argument("--temperature", type=float, default=0.3, help="of requests that name none")
     parser.add_argument("--key", help="the API key to ask for")
     return parser.parse_args()
 
@@ -52,8 +55,12 @@ def main():
     params.n_ctx = args.ctx * args.parallel
     params.n_parallel = args.parallel
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = args.threads
+    # Where a request says nothing: a small model rambles at the usual 0.8.
+    params.sampling.temp = args.temperature
     params.use_jinja = True
     params.endpoint_metrics = params.endpoint_slots = True
+    if args.template:
+        params.chat_template = args.template.read_text()
     if args.key:
         params.api_keys = [args.key]
     server = xllamacpp.Server(params)

@@ -14,8 +14,9 @@ unset RUSTUP_TOOLCHAIN
 target=wasm32-unknown-unknown
 library=/usr/lib/rustlib/$target/lib
 
-command -v /usr/bin/rustc >/dev/null && [ -d /usr/lib/rustlib/src/rust/library/core ] && [ -x /usr/bin/cargo-clippy ] \
-  || apt_install rustc-web cargo-web rust-web-src rust-web-llvm rust-web-clippy rustfmt-web lld-22
+if ! [ -x /usr/bin/rustc ] || ! [ -d /usr/lib/rustlib/src/rust/library/core ] || ! [ -x /usr/bin/cargo-clippy ]; then
+  apt_install rustc-web cargo-web rust-web-src rust-web-llvm rust-web-clippy rustfmt-web lld-22
+fi
 
 build_std() {
   local folder

@@ -16,13 +16,17 @@ progress_of() { progress_prefix="setup $1/$2"; }
 # step "what it does" command…: runs it quietly; its output is shown if it fails.
 # On a terminal the line is alive; elsewhere one line every 20 s says how far it is.
 step() {
-  local label=$1 log start=$SECONDS shown=0 pid status=0
+  local label=$1 log start=$SECONDS shown=0 status=0
   shift
   log=$(mktemp)
-  "$@" >"$log" 2>&1 9>&- &
-  pid=$!
+  # A process group of its own, so that Ctrl-C can end all of it: bash's background jobs ignore SIGINT.
+  set -m
+  "$@" >"$log" 2>&1 </dev/null 9>&- &
+  step_pid=$!
+  set +m
+  trap 'kill -TERM -- "-$step_pid" 2>/dev/null; exit 130' INT TERM
   [ -t 1 ] || say "$label …"
-  while kill -0 "$pid" 2>/dev/null; do
+  while kill -0 "$step_pid" 2>/dev/null; do
     sleep 0.2
     if [ -t 1 ]; then
       printf '\r\033[K[%s] %s … %d s  %.60s' "$progress_prefix" "$label" $((SECONDS - start)) "$(tail -n 1 "$log")"
@@ -31,12 +35,13 @@ step() {
       say "$label … $shown s  $(tail -n 1 "$log" | cut -c 1-60)"
     fi
   done
-  wait "$pid" || status=$?
-  [ -t 1 ] && printf '\r\033[K'
+  wait "$step_pid" || status=$?
+  trap - INT TERM
+  [ ! -t 1 ] || printf '\r\033[K'
   if [ "$status" -ne 0 ]; then
     cat "$log" >&2
     rm -f "$log"
-    say "$label: failed after $((SECONDS - start)) s"
+    say "$label: failed after $((SECONDS - start)) s" >&2
     return "$status"
   fi
   rm -f "$log"

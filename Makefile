@@ -1,0 +1,87 @@
+# One command a job; `make` alone prints them. Each sets up only what it needs (scripts/setup.sh), once.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+SHELL := /bin/bash
+MAKEFLAGS += --no-builtin-rules
+setup = @scripts/setup.sh
+env = @source scripts/env.sh &&
+
+.PHONY: help setup run build edge pkg www fmt lint no-std test-core vectors test-edge edge-test pkg-test \
+	console-test deploy-check e2e test sizes clean
+
+help: ## print this
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+setup: ## make this machine ready for every job
+	$(setup)
+
+run: ## start the edge, the console and a real model: PORT= BACKENDS= DATA_DIR= ADMIN_EMAIL= ADMIN_PASSWORD=
+	@scripts/run.sh
+
+build: ## the edge, the npm package and the console, where out of date
+	$(setup) base wasm tools npm
+	@scripts/build.sh
+
+edge: ## worker/build: the edge for workerd and Cloudflare
+	$(setup) base wasm tools npm
+	@scripts/build.sh edge
+
+pkg: ## the npm package @co-mind/client, ready to pack
+	$(setup) base wasm tools npm
+	@scripts/build.sh pkg
+
+www: ## www/dist: the console
+	$(setup) base wasm tools npm
+	@scripts/build.sh pkg www
+
+fmt: ## format Rust and JavaScript
+	$(setup) npm
+	$(env) cargo fmt --all && prettier --write --log-level warn .
+
+lint: ## formatting, clippy, shellcheck, the repository's rules
+	$(setup) base wasm npm lint
+	@scripts/lint.sh
+
+no-std: ## the core builds without std and names no clock, dice, I/O or JavaScript
+	$(setup) base no-std
+	@scripts/no-std.sh
+
+test-core: ## the core's unit tests
+	$(setup) base
+	$(env) cargo test -p comind --lib
+
+vectors: ## event-stream vectors, natively and in wasm: FILE= for one file
+	$(setup) base wasm npm
+	@scripts/vectors.sh $(if $(FILE),"$(FILE)")
+
+test-edge: ## the edge's unit tests
+	$(setup) base
+	$(env) cargo test -p comind-edge --lib
+
+edge-test: edge ## the edge over HTTP in workerd, against a scripted backend
+	@scripts/node-test.sh tests/e2e/*.test.mjs
+
+pkg-test: pkg ## the packed npm package in Node, Vite, TypeScript and Chromium
+	$(setup) chromium
+	@scripts/node-test.sh tests/packaging/*.test.mjs
+
+console-test: build ## the console in real Chromium
+	$(setup) chromium
+	@scripts/node-test.sh tests/console/*.test.mjs
+
+deploy-check: build ## wrangler deploy --dry-run, and wrangler.toml against what `make run` runs
+	@scripts/node-test.sh tests/deploy/*.test.mjs
+
+e2e: build ## the quickstart on the real model, and the official openai packages
+	$(setup) model openai
+	@scripts/node-test.sh tests/e2e/real/*.test.mjs
+
+test: ## everything, in the order that fails fastest
+	$(setup) base npm
+	$(env) node scripts/test.mjs
+
+sizes: build ## what a cold start and a page load read
+	$(env) node www/build.mjs
+
+clean: ## remove what was built (not the cache of tools, not .data)
+	rm -rf target worker/build pkg/wasm www/dist
