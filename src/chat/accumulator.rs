@@ -374,3 +374,6 @@ impl<'a> WholeChoice<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

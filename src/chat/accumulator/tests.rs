@@ -1,0 +1,107 @@
+//! The vectors in `tests/vectors/chunks.json`, and what they cannot say: limits, order, speed of growth.
+
+use super::*;
+use serde_json::Value;
+use std::string::ToString;
+use std::vec;
+
+const VECTORS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/chunks.json"));
+
+fn text_chunk(text: &str) -> String {
+    format!(r#"{{"choices":[{{"index":0,"delta":{{"content":{text:?}}}}}]}}"#)
+}
+
+#[test]
+fn every_vector_joins_to_its_completion() {
+    let file: Value = serde_json::from_str(VECTORS).unwrap();
+    for vector in file["vectors"].as_array().unwrap() {
+        let name = &vector["name"];
+        let mut accumulator = Accumulator::new(1 << 20);
+        let mut outcome = Ok(());
+        for event in vector["events"].as_array().unwrap() {
+            assert_eq!(outcome, Ok(()), "{name}: only the last event may fail");
+            let data = event.as_str().map_or_else(|| event.to_string(), Into::into);
+            outcome = accumulator.handle_data(&data);
+        }
+        if let Some(code) = vector["error"].as_str() {
+            assert_eq!(outcome.unwrap_err().code.as_str(), code, "{name}");
+            continue;
+        }
+        assert_eq!(outcome, Ok(()), "{name}");
+        assert_eq!(accumulator.is_whole(), vector["whole"], "{name}");
+        let completion: Value = serde_json::from_str(&accumulator.to_json()).unwrap();
+        assert_eq!(completion, vector["completion"], "{name}");
+    }
+}
+
+#[test]
+fn knowing_the_surroundings_changes_nothing_in_the_result() {
+    let file: Value = serde_json::from_str(VECTORS).unwrap();
+    for vector in file["vectors"].as_array().unwrap() {
+        let mut with_memo = Accumulator::new(1 << 20);
+        let mut without = Accumulator::new(1 << 20);
+        for event in vector["events"].as_array().unwrap() {
+            let data = event.as_str().map_or_else(|| event.to_string(), Into::into);
+            without.memo = Memo::new();
+            assert_eq!(with_memo.handle_data(&data), without.handle_data(&data));
+        }
+        assert_eq!(with_memo.to_json(), without.to_json());
+        assert_eq!(with_memo.held_bytes, without.held_bytes);
+    }
+}
+
+#[test]
+fn text_and_usage_can_be_read_while_the_answer_grows() {
+    let mut accumulator = Accumulator::new(1 << 20);
+    assert_eq!((accumulator.text(), accumulator.usage()), ("", None));
+    accumulator.handle_data(&text_chunk("Sili")).unwrap();
+    accumulator.handle_data(&text_chunk("con")).unwrap();
+    assert_eq!(accumulator.text(), "Silicon");
+    assert!(!accumulator.is_whole());
+    let usage = r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"x":4}}"#;
+    accumulator.handle_data(usage).unwrap();
+    assert_eq!(accumulator.usage().unwrap().total_tokens, 3);
+    assert!(!accumulator.is_done());
+    accumulator.handle_data(DONE).unwrap();
+    assert!(accumulator.is_done() && accumulator.is_whole());
+}
+
+#[test]
+fn what_came_before_a_failure_stays_readable() {
+    let mut accumulator = Accumulator::new(1 << 20);
+    accumulator.handle_data(&text_chunk("half")).unwrap();
+    accumulator.handle_data(r#"{"error":{"message":"x"}}"#).unwrap_err();
+    assert_eq!(accumulator.text(), "half");
+    assert!(!accumulator.is_whole());
+}
+
+#[test]
+fn an_answer_at_the_limit_passes_and_one_byte_more_is_refused() {
+    let limit = size_of::<Choice>() + 10;
+    for chunks in [vec!["0123456789"], "0123456789".split("").filter(|c| !c.is_empty()).collect()] {
+        let mut accumulator = Accumulator::new(limit);
+        for text in &chunks {
+            accumulator.handle_data(&text_chunk(text)).unwrap();
+        }
+        let error = accumulator.handle_data(&text_chunk("x")).unwrap_err();
+        assert_eq!(error.code, Code::ResponseMalformed);
+        assert_eq!(accumulator.text(), "0123456789");
+    }
+}
+
+#[test]
+fn many_choices_and_calls_count_towards_the_limit() {
+    let mut accumulator = Accumulator::new(100_000);
+    let refused = (0..10_000u32).find(|index| {
+        let data = format!(r#"{{"choices":[{{"index":{index},"delta":{{}}}}]}}"#);
+        accumulator.handle_data(&data).is_err()
+    });
+    assert!(refused.is_some());
+
+    let mut accumulator = Accumulator::new(100_000);
+    let refused = (0..10_000u32).find(|index| {
+        let data = format!(r#"{{"choices":[{{"index":0,"delta":{{"tool_calls":[{{"index":{index}}}]}}}}]}}"#);
+        accumulator.handle_data(&data).is_err()
+    });
+    assert!(refused.is_some());
+}
