@@ -86,7 +86,7 @@ impl Relay {
     /// At most `limit_bytes` of an unfinished event are held. Of a larger one the bytes are
     /// released as they come; it is not watched, and until it ends nothing can be put in.
     #[must_use]
-    pub const fn new(limit_bytes: usize) -> Self {
+    pub fn new(limit_bytes: usize) -> Self {
         Self {
             limit_bytes,
             choices: 1,
@@ -104,7 +104,7 @@ impl Relay {
     ///
     /// Without `[DONE]` an answer is whole once so many different choices have finished.
     #[must_use]
-    pub const fn with_choices(mut self, n: u32) -> Self {
+    pub fn with_choices(mut self, n: u32) -> Self {
         self.choices = n;
         self
     }

@@ -22,11 +22,20 @@ pub(super) struct Watch {
     finished: Choices,
     /// The next block is the first of the stream: only there a byte order mark means nothing.
     at_start: bool,
+    search: Search,
 }
 
 impl Watch {
-    pub(super) const fn new() -> Self {
-        Self { is_done: false, has_failed: false, usage: None, events: 0, finished: 0, at_start: true }
+    pub(super) fn new() -> Self {
+        Self {
+            is_done: false,
+            has_failed: false,
+            usage: None,
+            events: 0,
+            finished: 0,
+            at_start: true,
+            search: Search::new(),
+        }
     }
 
     /// How many choices have given a finish reason.
@@ -38,7 +47,7 @@ impl Watch {
     ///
     /// Nearly every block is one line of `data` with a piece of text, and is not parsed: what we
     /// look for are members, whose quoted names a JSON string can hold only with the quotes
-    /// escaped, so a search for bytes misses none (but for names spelled with `\\u`, which no
+    /// escaped, so a search for bytes misses none (but for names spelled with `\u`, which no
     /// server writes). What the search finds is then parsed properly.
     pub(super) fn handle_block(&mut self, block: &[u8]) {
         match block {
@@ -46,7 +55,7 @@ impl Watch {
             [b'd', b'a', b't', b'a', b':', b' ', value @ ..] | [b'd', b'a', b't', b'a', b':', value @ ..]
                 if value.first() == Some(&b'{') =>
             {
-                if may_matter(value) {
+                if self.search.may_matter(value) {
                     self.examine(block);
                 } else {
                     self.events += 1;
@@ -112,19 +121,26 @@ pub(super) fn is_complete(block: &[u8]) -> bool {
     complete
 }
 
-/// Whether the JSON may hold something to notice; `true` too often does no harm.
-fn may_matter(json: &[u8]) -> bool {
-    member_matters(json, b"\"finish_reason\"")
-        || member_matters(json, b"\"usage\"")
-        || member_matters(json, b"\"error\"")
+/// Finds the members that matter, when they have a value.
+#[derive(Clone, Debug)]
+struct Search {
+    names: [memmem::Finder<'static>; 3],
 }
 
-/// Whether a member of this name has a value other than `null`.
-fn member_matters(json: &[u8], name: &'static [u8]) -> bool {
-    memmem::find_iter(json, name).any(|at| {
-        let after = json.get(at + name.len()..).unwrap_or_default();
-        !matches!(after, [b':', b'n', ..] | [b':', b' ', b'n', ..])
-    })
+impl Search {
+    fn new() -> Self {
+        Self { names: ["\"finish_reason\"", "\"usage\"", "\"error\""].map(memmem::Finder::new) }
+    }
+
+    /// Whether the JSON may hold something to notice; `true` too often does no harm.
+    fn may_matter(&self, json: &[u8]) -> bool {
+        self.names.iter().any(|name| {
+            name.find_iter(json).any(|at| {
+                let after = json.get(at + name.needle().len()..).unwrap_or_default();
+                !matches!(after, [b':', b'n', ..] | [b':', b' ', b'n', ..])
+            })
+        })
+    }
 }
 
 fn parse<'a, T: Deserialize<'a>>(value: &'a RawValue) -> Option<T> {
