@@ -5,7 +5,7 @@ has_target() { [ -n "$(find "$(rustc --print target-libdir --target "$1" 2>/dev/
 
 has_wasm() { at_least "$MINIMUM_RUST" "$(rust_version)" && has_target wasm32-unknown-unknown; }
 
-rust_version() { rustc --version 2>/dev/null | cut -d ' ' -f 2; }
+rust_version() { rustc --version 2>/dev/null | cut -d ' ' -f 2 || true; }
 
 add_wasm() {
   local version
