@@ -27,8 +27,10 @@ pub struct ChatRequest {
     pub has_images: bool,
     /// Whether `tools` holds any.
     pub has_tools: bool,
-    /// The most tokens that the answer may have, where the caller set a limit.
+    /// The most tokens that one choice may have, where the caller set a limit.
     pub max_tokens: Option<u64>,
+    /// How many choices were asked for; 1 unless said.
+    pub choices: u32,
 }
 
 /// Every field that is checked, as the JSON text that stands in the body.
@@ -50,6 +52,8 @@ struct Fields<'a> {
     max_tokens: Option<&'a RawValue>,
     #[serde(borrow)]
     max_completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    n: Option<&'a RawValue>,
 }
 
 impl ChatRequest {
@@ -62,7 +66,7 @@ impl ChatRequest {
     /// ```
     ///
     /// `model` and `messages` are required; `temperature` is 0–2, `top_p` 0–1, `max_tokens` and
-    /// `max_completion_tokens` ≥ 1. `null` stands for absent, as with the `OpenAI` API. Two members
+    /// `max_completion_tokens` ≥ 1, `n` ≥ 1. `null` stands for absent, as with the `OpenAI` API. Two members
     /// of one of these names are refused, since two parsers could take different ones.
     ///
     /// # Errors
@@ -86,6 +90,7 @@ impl ChatRequest {
             has_images: messages.has_images,
             has_tools: tools.is_some_and(|tools| !tools.is_empty()),
             max_tokens: max_completion_tokens.or(max_tokens),
+            choices: at_least_one(fields.n, "n")?.map_or(1, |n| u32::try_from(n).unwrap_or(u32::MAX)),
         })
     }
 

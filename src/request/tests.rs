@@ -19,7 +19,7 @@ fn what_decides_is_read() {
             .as_bytes(),
     );
     let expected =
-        ChatRequest { model: "m".into(), stream: true, has_images: false, has_tools: true, max_tokens: Some(5) };
+        ChatRequest { model: "m".into(), stream: true, has_images: false, has_tools: true, max_tokens: Some(5), choices: 1 };
     assert_eq!(request, Ok(expected));
 }
 
@@ -53,6 +53,7 @@ fn each_wrong_field_is_named() {
         (r#","max_tokens":0"#, "max_tokens"),
         (r#","max_tokens":1.5"#, "max_tokens"),
         (r#","max_completion_tokens":-1"#, "max_completion_tokens"),
+        (r#","n":0"#, "n"),
         (r#","stream":"true""#, "stream"),
         (r#","tools":{}"#, "tools"),
         (r#","model":"n""#, "model"),
@@ -121,7 +122,7 @@ fn every_prefix_of_a_request_is_an_error_and_no_panic() {
 fn a_missing_capability_is_named() {
     let all = Capabilities { chat: true, vision: true, tool_calling: true, streaming: true, ..Capabilities::default() };
     let request =
-        ChatRequest { model: "m\n".into(), stream: true, has_images: true, has_tools: true, max_tokens: None };
+        ChatRequest { model: "m\n".into(), stream: true, has_images: true, has_tools: true, max_tokens: None, choices: 1 };
     assert_eq!(request.check_capabilities(&all), Ok(()));
     for (without, word) in [
         (Capabilities { chat: false, ..all }, "chat"),

@@ -1,1 +1,34 @@
-//! The edge.
+//! The edge: a Workers handler in front of inference servers.
+//!
+//! `router` finds the handler, `admission` lets the caller in, `handlers` do the work, `upstream` talks
+//! to backends, `storage` keeps accounts. What there is to decide, the core decides.
+
+mod admission;
+mod catalog;
+mod config;
+mod context;
+mod cors;
+mod handlers;
+mod http;
+mod log;
+mod relay;
+mod router;
+mod runtime;
+mod storage;
+mod upstream;
+
+use worker::web_sys::{Request, Response};
+use worker::{Context, Env, event};
+
+pub use config::{SETTINGS, Setting};
+
+/// Checks the settings before the first request: a bad one stops the start, with its name.
+#[event(start)]
+fn start() {
+    config::current();
+}
+
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, ctx: Context) -> worker::Result<Response> {
+    Ok(router::answer(context::RequestContext::new(request, env, ctx)).await)
+}

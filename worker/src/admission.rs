@@ -1,0 +1,102 @@
+//! Who is calling, and may they: from the `Authorization` header to an admitted caller.
+
+use std::rc::Rc;
+
+use comind::auth::{Credential, Need, Rights, Scopes, parse_authorization};
+use comind::error::{Code, Error};
+use comind::token::jwt::Use;
+use comind::types::{Usage, User};
+use worker::{Context, Env};
+
+use crate::config::Config;
+use crate::context::RequestContext;
+use crate::runtime;
+use crate::storage::account::{AccountCall, Admitted, Shown};
+use crate::storage::{ACCOUNTS, Reply, ask};
+
+/// Tokens that were taken from a caller's allowance before their real number was known.
+#[derive(Clone)]
+pub struct Reservation {
+    env: Env,
+    ctx: Rc<Context>,
+    user_id: String,
+    tokens: u64,
+}
+
+impl Reservation {
+    /// Corrects the allowance behind the answer. `None`: the backend did not say; then the
+    /// reservation stays as it is.
+    pub fn settle(self, usage: Option<Usage>) {
+        let Some(usage) = usage else { return };
+        let call = AccountCall::Settle { reserved: self.tokens, used: usage.total_tokens };
+        let (env, user_id) = (self.env, self.user_id);
+        self.ctx.wait_until(async move {
+            // A failure is logged where it happens; the caller has the answer already.
+            let _ = ask::<_, ()>(&env, ACCOUNTS, &user_id, &call).await;
+        });
+    }
+}
+
+/// A caller who may do what the route does.
+pub(crate) struct Admission {
+    /// Who it is.
+    pub user: User,
+    /// What was taken from the allowance.
+    pub reservation: Reservation,
+}
+
+/// The most tokens that are reserved by the length of a request: an image is long and cheap.
+const MAX_RESERVED: u64 = 16_384;
+/// Bytes of JSON for a token of the prompt, as a rule of thumb for English.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// Lets a caller in, or says why not. One object call, for life of the credential and limits both.
+///
+/// # Errors
+///
+/// The 401, 403 and 429 of the contract.
+pub(crate) async fn admit(context: &RequestContext, need: Need) -> Result<Admission, Error> {
+    let (user_id, shown) = verify(context, &context.config)?;
+    let length: u64 = context.header("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
+    let tokens = (length / BYTES_PER_TOKEN).min(MAX_RESERVED);
+    let call = AccountCall::Admit { shown, tokens };
+    let admitted: Admitted = match ask(&context.env, ACCOUNTS, &user_id, &call).await? {
+        Reply::Done(admitted) => admitted,
+        Reply::Refused(refusal) => return Err(to_error(refusal.code())),
+    };
+    context.note_standing(admitted.requests, admitted.tokens);
+    if let Some(wait_ms) = admitted.wait_ms {
+        let message = "Too many requests or tokens in a minute. Wait as long as `Retry-After` says, then go on.";
+        return Err(Error::new(Code::RateLimited, message).retry_after_ms(wait_ms));
+    }
+    let rights = admitted.scopes.as_deref().map_or(Rights::Session, |scopes| Rights::Pat(Scopes::from_stored(scopes)));
+    rights.check(need)?;
+    let reservation = Reservation { env: context.env.clone(), ctx: Rc::clone(&context.ctx), user_id, tokens };
+    Ok(Admission { user: admitted.user, reservation })
+}
+
+/// What can be found out without the account: the user's id, and what to show to the account.
+fn verify(context: &RequestContext, config: &Config) -> Result<(String, Shown), Error> {
+    let header = context.header("authorization");
+    match parse_authorization(header.as_deref())? {
+        Credential::Jwt(token) => {
+            let claims = config.jwt_keys.verify(token, Use::Access, runtime::now_secs())?;
+            Ok((claims.sub, Shown::Session { id: claims.sid, version: claims.ver }))
+        }
+        Credential::Pat(pat) => {
+            let hash = pat.hash().iter().map(|byte| format!("{byte:02x}")).collect();
+            Ok((pat.user_id(), Shown::ApiToken { id: pat.id().to_owned(), hash }))
+        }
+    }
+}
+
+fn to_error(code: Code) -> Error {
+    let message = match code {
+        Code::Unauthorized => "The token is not known.",
+        Code::TokenExpired => "The token has expired. Make a new one.",
+        Code::TokenRevoked => "The token, or the session it belongs to, has been revoked. Sign in again.",
+        Code::AccountSuspended => "The account is suspended. Ask your administrator.",
+        _ => "The edge could not check the token.",
+    };
+    Error::new(code, message)
+}

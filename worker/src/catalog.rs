@@ -1,0 +1,99 @@
+//! The catalogue of models in the isolate's memory: a cache with a time to live, asked for anew when
+//! it is stale, and never the only copy of anything.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use comind::backend::{Catalog, Discovery, Entry};
+use comind::types::Status;
+use futures_util::future::join_all;
+use js_sys::JsString;
+use wasm_bindgen::JsValue;
+
+use crate::config::{self, Backend, Config};
+use crate::{log, runtime, upstream};
+
+struct Cached {
+    catalog: Rc<Catalog>,
+    at_ms: u64,
+}
+
+thread_local! {
+    static CACHED: RefCell<Option<Cached>> = const { RefCell::new(None) };
+}
+
+/// The catalogue, asked for anew when it is older than `max_age_ms`.
+pub(crate) async fn read(max_age_ms: u64) -> Rc<Catalog> {
+    let fresh = CACHED.with_borrow(|cached| {
+        let cached = cached.as_ref()?;
+        let age_ms = runtime::now_ms().saturating_sub(cached.at_ms);
+        (age_ms <= max_age_ms).then(|| Rc::clone(&cached.catalog))
+    });
+    match fresh {
+        Some(catalog) => catalog,
+        None => refresh().await,
+    }
+}
+
+/// Notes that a backend could not be reached, until it is asked again.
+pub(crate) fn mark_down(id: &str) {
+    log::backend(id, "cannot be reached");
+    CACHED.with_borrow_mut(|cached| {
+        if let Some(cached) = cached {
+            for entry in Rc::make_mut(&mut cached.catalog).entries.iter_mut().filter(|entry| entry.id == id) {
+                entry.status = Status::Down;
+            }
+        }
+    });
+}
+
+async fn refresh() -> Rc<Catalog> {
+    let config = config::current();
+    let before = CACHED.with_borrow(|cached| cached.as_ref().map(|cached| Rc::clone(&cached.catalog)));
+    let entries = join_all(config.backends.iter().map(|backend| discover(backend, &config, before.as_deref()))).await;
+    let catalog = Rc::new(Catalog { entries });
+    let cached = Cached { catalog: Rc::clone(&catalog), at_ms: runtime::now_ms() };
+    CACHED.with_borrow_mut(|slot| *slot = Some(cached));
+    catalog
+}
+
+/// Asks one backend. When it does not answer, what it served before is kept, marked as down.
+async fn discover(backend: &Backend, config: &Config, before: Option<&Catalog>) -> Entry {
+    let known = before.and_then(|catalog| catalog.entries.iter().find(|entry| entry.id == backend.id));
+    let was_up = known.is_none_or(|entry| entry.status != Status::Down);
+    let down = || match known {
+        Some(entry) => Entry { status: Status::Down, ..entry.clone() },
+        None => Entry::unasked(backend.id.clone(), backend.provider, &backend.models),
+    };
+    let mut discovery = Discovery::new(backend.provider);
+    let mut probes = Vec::from_iter(discovery.poll_probe());
+    let mut is_first = true;
+    let no_caller = JsValue::UNDEFINED;
+    while !probes.is_empty() {
+        let asked = probes.iter().map(|probe| {
+            let body = probe.body.as_deref().map_or(JsValue::UNDEFINED, |body| JsString::from(body).into());
+            upstream::ask(backend, probe.path, body, config.probe_timeout_ms, config, &no_caller)
+        });
+        for (probe, answer) in probes.iter().zip(join_all(asked).await) {
+            let understood = match answer {
+                Ok(answer) if answer.status == 200 => discovery.handle_answer(probe, &answer.body.to_vec()),
+                Ok(_) | Err(_) => false,
+            };
+            if is_first && !understood {
+                if was_up {
+                    log::backend(&backend.id, &format!("is down: {probe} gave no list of models"));
+                }
+                return down();
+            }
+        }
+        is_first = false;
+        probes = std::iter::from_fn(|| discovery.poll_probe()).collect();
+    }
+    Entry {
+        id: backend.id.clone(),
+        provider: backend.provider,
+        status: Status::Up,
+        models: discovery.finish(&backend.models),
+        is_known: true,
+    }
+}

@@ -1,0 +1,459 @@
+//! The settings: the one place that knows their names, defaults and ranges.
+
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::rc::Rc;
+
+use comind::backend::Provider;
+use comind::limit::FailurePolicy;
+use comind::secret::Secret;
+use comind::token::jwt::{Keys, MIN_SECRET_BYTES};
+use comind::types::StatedModels;
+use js_sys::{JsString, Reflect};
+use serde::Deserialize;
+use wasm_bindgen::prelude::*;
+
+/// One setting, as the README's table shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The environment variable, and the binding of the same name.
+    pub name: &'static str,
+    /// What holds when it is not set; `None` for one that must be, or that is off.
+    pub default: Option<&'static str>,
+}
+
+macro_rules! settings {
+    ($($name:ident $(= $default:literal)?,)+) => {
+        /// Every setting. The README's table and the start scripts are held against this list.
+        pub const SETTINGS: &[Setting] = &[
+            $(Setting { name: stringify!($name), default: settings!(@default $($default)?) },)+
+        ];
+    };
+    (@default $default:literal) => { Some($default) };
+    (@default) => { None };
+}
+
+settings! {
+    BACKENDS,
+    JWT_SECRET,
+    JWT_SECRET_PREVIOUS,
+    ADMIN_EMAIL,
+    ADMIN_PASSWORD,
+    ALLOWED_ORIGINS = "",
+    RATE_LIMIT_RPM = "600",
+    RATE_LIMIT_TPM = "200000",
+    HEARTBEAT_MS = "15000",
+    FIRST_BYTE_TIMEOUT_MS = "300000",
+    STALL_TIMEOUT_MS = "120000",
+    BODY_LIMIT_BYTES = "16777216",
+    ANSWER_LIMIT_BYTES = "67108864",
+    EVENT_LIMIT_BYTES = "1048576",
+    CATALOG_TTL_MS = "10000",
+    PROBE_TIMEOUT_MS = "3000",
+    CLIENT_IP_HEADER = "",
+    LOGIN_FREE_FAILURES = "5",
+    LOGIN_MAX_DELAY_SECS = "900",
+}
+
+/// What the edge was told, checked.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// The inference servers, in order.
+    pub backends: Vec<Backend>,
+    /// What signs and verifies sessions.
+    pub jwt_keys: Keys,
+    /// The first admin.
+    pub admin: Option<Admin>,
+    /// The pages that may call the API from a browser.
+    pub allowed_origins: Vec<String>,
+    /// Requests a minute and user; 0 is without limit.
+    pub rate_limit_rpm: u64,
+    /// Tokens a minute and user; 0 is without limit.
+    pub rate_limit_tpm: u64,
+    /// How long a stream may be silent before a comment is sent.
+    pub heartbeat_ms: u32,
+    /// How long a backend may take until the first byte of its answer.
+    pub first_byte_timeout_ms: u32,
+    /// How long a backend may pause within an answer.
+    pub stall_timeout_ms: u32,
+    /// The largest request body.
+    pub body_limit_bytes: u32,
+    /// The largest plain answer of a backend.
+    pub answer_limit_bytes: u32,
+    /// The largest event that is held until it is whole.
+    pub event_limit_bytes: u32,
+    /// How long the catalogue of models is taken for fresh.
+    pub catalog_ttl_ms: u64,
+    /// How long a backend may take to say what it has.
+    pub probe_timeout_ms: u32,
+    /// The header, in lower case, in which a trusted proxy gives the caller's address.
+    pub client_ip_header: Option<String>,
+    /// How failed sign-ins slow down.
+    pub login_failures: FailurePolicy,
+}
+
+/// An inference server.
+#[derive(Debug)]
+pub(crate) struct Backend {
+    /// Its name, unique.
+    pub id: String,
+    /// Its kind.
+    pub provider: Provider,
+    /// Its base URL, without `/v1` and without a slash at the end.
+    pub url: String,
+    /// The key that the edge shows it.
+    pub api_key: Option<Secret>,
+    /// What is stated of its models.
+    pub models: StatedModels,
+}
+
+/// The first admin's credentials.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    /// The address, normalised.
+    pub email: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// A setting that cannot be worked with. The sentence names the variable and never its value.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) struct Invalid(String);
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn invalid<T>(name: &str, complaint: impl fmt::Display) -> Result<T, Invalid> {
+    Err(Invalid(format!("{name} {complaint}")))
+}
+
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+const GIB: u64 = 1 << 30;
+
+impl Config {
+    /// Checks the settings. `lookup` gives the value of a variable, `None` when it is not set.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] for the first setting that is missing, malformed or out of range.
+    pub(crate) fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
+        let given = Given(&lookup);
+        Ok(Self {
+            backends: parse_backends(given)?,
+            jwt_keys: parse_keys(given)?,
+            admin: parse_admin(given)?,
+            allowed_origins: parse_origins(&given.text("ALLOWED_ORIGINS"))?,
+            rate_limit_rpm: given.number("RATE_LIMIT_RPM", 0, GIB)?,
+            rate_limit_tpm: given.number("RATE_LIMIT_TPM", 0, 1_000 * GIB)?,
+            heartbeat_ms: given.small("HEARTBEAT_MS", 10, HOUR_MS)?,
+            first_byte_timeout_ms: given.small("FIRST_BYTE_TIMEOUT_MS", 10, 24 * HOUR_MS)?,
+            stall_timeout_ms: given.small("STALL_TIMEOUT_MS", 10, 24 * HOUR_MS)?,
+            body_limit_bytes: given.small("BODY_LIMIT_BYTES", 1, GIB / 16)?,
+            answer_limit_bytes: given.small("ANSWER_LIMIT_BYTES", 1, GIB / 16)?,
+            event_limit_bytes: given.small("EVENT_LIMIT_BYTES", 1, GIB / 16)?,
+            catalog_ttl_ms: given.number("CATALOG_TTL_MS", 0, 24 * HOUR_MS)?,
+            probe_timeout_ms: given.small("PROBE_TIMEOUT_MS", 10, 5 * MINUTE_MS)?,
+            client_ip_header: parse_header_name(&given.text("CLIENT_IP_HEADER"))?,
+            login_failures: FailurePolicy {
+                free: given.small("LOGIN_FREE_FAILURES", 1, 1000)?,
+                max_delay_secs: given.number("LOGIN_MAX_DELAY_SECS", 1, 24 * 3600)?,
+            },
+        })
+    }
+}
+
+/// What the environment holds.
+#[derive(Clone, Copy)]
+struct Given<'a>(&'a dyn Fn(&str) -> Option<String>);
+
+impl Given<'_> {
+    /// A variable that is set to nothing counts as not set.
+    fn optional(self, name: &str) -> Option<String> {
+        self.0(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    fn text(self, name: &str) -> String {
+        let default = || SETTINGS.iter().find(|setting| setting.name == name)?.default.map(str::to_owned);
+        self.optional(name).or_else(default).unwrap_or_default()
+    }
+
+    fn number(self, name: &str, low: u64, high: u64) -> Result<u64, Invalid> {
+        match self.text(name).parse() {
+            Ok(number) if (low..=high).contains(&number) => Ok(number),
+            _ => invalid(name, format_args!("must be a whole number between {low} and {high}.")),
+        }
+    }
+
+    fn small(self, name: &str, low: u64, high: u64) -> Result<u32, Invalid> {
+        self.number(name, low, high).map(|number| u32::try_from(number).unwrap_or(u32::MAX))
+    }
+}
+
+fn parse_keys(given: Given<'_>) -> Result<Keys, Invalid> {
+    let secret = |name: &str| match given.0(name).filter(|value| !value.is_empty()) {
+        Some(value) if value.len() < MIN_SECRET_BYTES => {
+            invalid(name, format_args!("must be at least {MIN_SECRET_BYTES} bytes long."))
+        }
+        value => Ok(value.map(Secret::new)),
+    };
+    let previous = secret("JWT_SECRET_PREVIOUS")?;
+    match secret("JWT_SECRET")? {
+        Some(current) => Ok(Keys::new(current, previous)),
+        None => invalid("JWT_SECRET", "is not set. It signs the sessions: give it at least 32 random bytes."),
+    }
+}
+
+fn parse_admin(given: Given<'_>) -> Result<Option<Admin>, Invalid> {
+    let password = given.0("ADMIN_PASSWORD").filter(|value| !value.is_empty());
+    match (given.optional("ADMIN_EMAIL"), password) {
+        (None, None) => Ok(None),
+        (Some(_), None) => invalid("ADMIN_PASSWORD", "is not set, though ADMIN_EMAIL is."),
+        (None, Some(_)) => invalid("ADMIN_EMAIL", "is not set, though ADMIN_PASSWORD is."),
+        (Some(email), Some(password)) => {
+            let Some(email) = crate::storage::normalize_email(&email) else {
+                return invalid("ADMIN_EMAIL", "must be an e-mail address.");
+            };
+            if !(12..=128).contains(&password.chars().count()) {
+                return invalid("ADMIN_PASSWORD", "must have 12 to 128 characters.");
+            }
+            Ok(Some(Admin { email, password: Secret::new(password) }))
+        }
+    }
+}
+
+fn parse_origins(list: &str) -> Result<Vec<String>, Invalid> {
+    let origins = list.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+    origins.map(parse_origin).collect()
+}
+
+/// An origin as browsers send it: scheme, host, port if unusual, in lower case, nothing behind.
+fn parse_origin(origin: &str) -> Result<String, Invalid> {
+    let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    let is_exact = host.is_some_and(|host| {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
+        !host.is_empty() && host.bytes().all(allowed)
+    });
+    if is_exact {
+        return Ok(origin.to_owned());
+    }
+    invalid(
+        "ALLOWED_ORIGINS",
+        "must be exact origins with commas between, as in `https://app.example.com`: no path, no `*`.",
+    )
+}
+
+fn parse_header_name(name: &str) -> Result<Option<String>, Invalid> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Ok(Some(name.to_ascii_lowercase()));
+    }
+    invalid("CLIENT_IP_HEADER", "must be the name of a header.")
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GivenBackend {
+    id: String,
+    provider: Provider,
+    url: String,
+    api_key: Option<String>,
+    #[serde(default)]
+    models: StatedModels,
+}
+
+fn parse_backends(given: Given<'_>) -> Result<Vec<Backend>, Invalid> {
+    const NAME: &str = "BACKENDS";
+    let Some(text) = given.optional(NAME) else {
+        return invalid(
+            NAME,
+            r#"is not set. Example: [{"id":"gpu-a","provider":"vllm","url":"http://10.0.0.5:8000"}]"#,
+        );
+    };
+    let list: Vec<GivenBackend> = serde_json::from_str(&text)
+        .or_else(|error| invalid(NAME, format_args!("is not a JSON list of backends: {error}.")))?;
+    let mut ids = BTreeSet::new();
+    let mut backends = Vec::with_capacity(list.len());
+    for (position, backend) in (1..).zip(list) {
+        let complain = |complaint: &str| invalid(NAME, format_args!("(entry {position}): {complaint}"));
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if backend.id.is_empty() || backend.id.len() > 64 || !backend.id.bytes().all(is_name) {
+            return complain("`id` must have 1 to 64 letters, digits, `.`, `_` or `-`.");
+        }
+        if !ids.insert(backend.id.clone()) {
+            return complain("`id` is the same as an earlier one.");
+        }
+        let Some(url) = parse_base_url(&backend.url) else {
+            return complain(
+                "`url` must be http:// or https://, a host, and perhaps a path: no user, query or fragment.",
+            );
+        };
+        let api_key = match &backend.api_key {
+            None => None,
+            // Not echoed: somebody may have put the key itself here.
+            Some(name) if !is_variable_name(name) => {
+                return complain("`api_key` must be the name of a variable that holds the key, in capitals.");
+            }
+            Some(name) => match given.optional(name) {
+                Some(key) => Some(Secret::new(key)),
+                None => return complain("the variable that `api_key` names is not set."),
+            },
+        };
+        backends.push(Backend { id: backend.id, provider: backend.provider, url, api_key, models: backend.models });
+    }
+    Ok(backends)
+}
+
+fn is_variable_name(name: &str) -> bool {
+    let is_fit = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    name.starts_with(|first: char| first.is_ascii_uppercase() || first == '_') && name.bytes().all(is_fit)
+}
+
+/// The part of a backend's URL that stands before `/v1`; people write it with and without.
+fn parse_base_url(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let host = rest.split('/').next()?;
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"?#@\\\"<>`{}|^".contains(&byte);
+    let is_right =
+        matches!(scheme, "http" | "https") && !host.is_empty() && !host.starts_with(':') && rest.bytes().all(is_plain);
+    let base = url.trim_end_matches('/');
+    is_right.then(|| base.strip_suffix("/v1").unwrap_or(base).trim_end_matches('/').to_owned())
+}
+
+#[wasm_bindgen(module = "cloudflare:workers")]
+extern "C" {
+    #[wasm_bindgen(thread_local_v2, js_name = env)]
+    static ENV: JsValue;
+}
+
+thread_local! {
+    static CURRENT: OnceCell<Rc<Config>> = const { OnceCell::new() };
+}
+
+/// The settings in force: read from the bindings once, when the module starts.
+///
+/// Throws what [`Config::parse`] complains of. That happens at the start, so that the runtime refuses
+/// to run rather than answer every request with an error.
+pub(crate) fn current() -> Rc<Config> {
+    let read = || {
+        let lookup = |name: &str| ENV.with(|env| Reflect::get(env, &JsString::from(name)).ok()?.as_string());
+        match Config::parse(lookup) {
+            Ok(config) => Rc::new(config),
+            Err(invalid) => wasm_bindgen::throw_str(&invalid.to_string()),
+        }
+    };
+    CURRENT.with(|current| Rc::clone(current.get_or_init(read)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+    const BACKEND: &str = r#"[{"id":"a","provider":"llamacpp","url":"http://127.0.0.1:8080/v1/"}]"#;
+
+    fn parse(changes: &[(&str, &str)]) -> Result<Config, Invalid> {
+        let mut values = BTreeMap::from([("BACKENDS", BACKEND), ("JWT_SECRET", SECRET)]);
+        values.extend(changes.iter().copied());
+        Config::parse(|name| values.get(name).map(|value| (*value).to_owned()))
+    }
+
+    fn complaint(changes: &[(&str, &str)]) -> String {
+        parse(changes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn two_settings_are_enough() {
+        let config = parse(&[]).unwrap();
+        assert_eq!(config.backends[0].url, "http://127.0.0.1:8080");
+        assert_eq!((config.heartbeat_ms, config.rate_limit_rpm, config.body_limit_bytes), (15_000, 600, 16 << 20));
+        assert!(config.admin.is_none() && config.allowed_origins.is_empty() && config.client_ip_header.is_none());
+    }
+
+    #[test]
+    fn each_bad_value_names_its_variable_and_keeps_it_to_itself() {
+        for (name, value) in [
+            ("BACKENDS", ""),
+            ("BACKENDS", "{}"),
+            ("BACKENDS", r#"[{"id":"a","provider":"tgi","url":"http://h"}]"#),
+            ("BACKENDS", r#"[{"id":"a","provider":"vllm","url":"http://h","key":"k"}]"#),
+            ("BACKENDS", r#"[{"id":"a b","provider":"vllm","url":"http://h"}]"#),
+            ("BACKENDS", r#"[{"id":"a","provider":"vllm","url":"ftp://h"}]"#),
+            ("BACKENDS", r#"[{"id":"a","provider":"vllm","url":"http://u:p@h"}]"#),
+            ("BACKENDS", r#"[{"id":"a","provider":"vllm","url":"http://h?x"}]"#),
+            ("BACKENDS", r#"[{"id":"a","provider":"vllm","url":"http://"}]"#),
+            (
+                "BACKENDS",
+                r#"[{"id":"a","provider":"vllm","url":"http://h"},{"id":"a","provider":"vllm","url":"http://h"}]"#,
+            ),
+            ("BACKENDS", r#"[{"id":"a","provider":"vllm","url":"http://h","api_key":"GPU_KEY"}]"#),
+            ("BACKENDS", r#"[{"id":"a","provider":"vllm","url":"http://h","api_key":"sk-verysecret"}]"#),
+            ("BACKENDS", r#"[{"id":"a","provider":"vllm","url":"http://h","models":{"m":{"sight":true}}}]"#),
+            ("JWT_SECRET", ""),
+            ("JWT_SECRET", "verysecret"),
+            ("JWT_SECRET_PREVIOUS", "verysecret"),
+            ("RATE_LIMIT_RPM", "abc"),
+            ("RATE_LIMIT_RPM", "-1"),
+            ("RATE_LIMIT_TPM", "1.5"),
+            ("HEARTBEAT_MS", "0"),
+            ("HEARTBEAT_MS", "9"),
+            ("BODY_LIMIT_BYTES", "0"),
+            ("BODY_LIMIT_BYTES", "67108865"),
+            ("ALLOWED_ORIGINS", "*"),
+            ("ALLOWED_ORIGINS", "https://a.example/path"),
+            ("ALLOWED_ORIGINS", "a.example"),
+            ("CLIENT_IP_HEADER", "x forwarded"),
+            ("ADMIN_EMAIL", "nobody"),
+            ("LOGIN_FREE_FAILURES", "0"),
+        ] {
+            let complaint = if name == "ADMIN_EMAIL" {
+                complaint(&[(name, value), ("ADMIN_PASSWORD", "long enough to pass")])
+            } else {
+                complaint(&[(name, value)])
+            };
+            assert!(complaint.starts_with(name), "{value}: {complaint}");
+            assert!(!complaint.contains("verysecret"), "{complaint}");
+        }
+    }
+
+    #[test]
+    fn the_ends_of_ranges_pass() {
+        for (name, value) in
+            [("HEARTBEAT_MS", "10"), ("BODY_LIMIT_BYTES", "67108864"), ("RATE_LIMIT_RPM", "0"), ("BACKENDS", "[]")]
+        {
+            assert!(parse(&[(name, value)]).is_ok(), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn half_an_admin_is_refused() {
+        assert!(complaint(&[("ADMIN_EMAIL", "a@b.c")]).starts_with("ADMIN_PASSWORD"));
+        assert!(complaint(&[("ADMIN_PASSWORD", "long enough to pass")]).starts_with("ADMIN_EMAIL"));
+        assert!(
+            complaint(&[("ADMIN_EMAIL", "a@b.c"), ("ADMIN_PASSWORD", "elevenchars")]).starts_with("ADMIN_PASSWORD")
+        );
+        assert!(parse(&[("ADMIN_EMAIL", "a@b.c"), ("ADMIN_PASSWORD", "twelve chars")]).is_ok());
+    }
+
+    #[test]
+    fn an_api_key_is_read_from_the_variable_it_names() {
+        let backends = r#"[{"id":"a","provider":"openai","url":"https://h/openai/v1","api_key":"GPU_KEY"}]"#;
+        let config = parse(&[("BACKENDS", backends), ("GPU_KEY", "sk-1")]).unwrap();
+        assert_eq!(config.backends[0].url, "https://h/openai");
+        assert_eq!(config.backends[0].api_key.as_ref().map(Secret::expose), Some("sk-1"));
+        assert!(!format!("{config:?}").contains("sk-1"));
+    }
+
+    #[test]
+    fn origins_are_a_list() {
+        let config = parse(&[("ALLOWED_ORIGINS", "http://localhost:8787, https://app.example.com")]).unwrap();
+        assert_eq!(config.allowed_origins, ["http://localhost:8787", "https://app.example.com"]);
+    }
+}

@@ -1,0 +1,82 @@
+//! What belongs to one request.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use comind::limit::Standing;
+use worker::web_sys::Request;
+use worker::{Context, Env};
+
+use crate::config::{self, Config};
+use crate::http::{self, Answer};
+use crate::runtime;
+
+/// One request and what it may use.
+pub(crate) struct RequestContext {
+    /// The request.
+    pub request: Request,
+    /// The bindings.
+    pub env: Env,
+    /// The runtime's own context.
+    pub ctx: Rc<Context>,
+    /// The settings.
+    pub config: Rc<Config>,
+    /// The name that the answer, the log and a complaint have in common.
+    pub request_id: String,
+    standings: Cell<(Option<Standing>, Option<Standing>)>,
+}
+
+impl RequestContext {
+    /// The context of a request that just came in.
+    pub(crate) fn new(request: Request, env: Env, ctx: Context) -> Self {
+        let given = http::header(&request, "x-request-id").filter(|id| is_request_id(id));
+        let request_id = given.unwrap_or_else(|| format!("req_{}", runtime::random_id()));
+        Self { request, env, ctx: Rc::new(ctx), config: config::current(), request_id, standings: Cell::default() }
+    }
+
+    /// A header of the request.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        http::header(&self.request, name)
+    }
+
+    /// Remembers what the caller has left, for the answer's headers.
+    pub(crate) fn note_standing(&self, requests: Option<Standing>, tokens: Option<Standing>) {
+        self.standings.set((requests, tokens));
+    }
+
+    /// Adds the headers that every answer has.
+    pub(crate) fn finish(&self, mut answer: Answer) -> Answer {
+        let (requests, tokens) = self.standings.get();
+        let limited = [
+            (requests, ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"]),
+            (tokens, ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"]),
+        ];
+        for (standing, [limit, remaining, reset]) in limited {
+            if let Some(standing) = standing {
+                answer = answer
+                    .with(limit, standing.limit.to_string())
+                    .with(remaining, standing.remaining.to_string())
+                    .with(reset, standing.reset_ms.div_ceil(1000).to_string());
+            }
+        }
+        answer.with("x-request-id", self.request_id.as_str())
+    }
+}
+
+/// A caller may name its own request: 1 to 128 letters, digits, `.`, `_` or `-`.
+fn is_request_id(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_request_id;
+
+    #[test]
+    fn a_request_id_is_short_and_plain() {
+        assert!(is_request_id("a") && is_request_id(&"a".repeat(128)) && is_request_id("A-z_0.9"));
+        for id in ["", " ", "a b", "a\r\nb", "é", &"a".repeat(129)] {
+            assert!(!is_request_id(id), "{id:?}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! `POST /v1/auth/login`.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+
+use comind::error::{Code, Error};
+use comind::request::read_object;
+use comind::secret::Secret;
+use comind::token::jwt::{ACCESS_LIFETIME_SECS, Claims, ISSUER, REFRESH_LIFETIME_SECS, Use};
+use comind::token::pat::make_user_id;
+use comind::types::{LoginRequest, LoginResponse};
+
+use crate::context::RequestContext;
+use crate::http::{Answer, read_json_body};
+use crate::runtime;
+use crate::storage::account::{AccountCall, SignedIn};
+use crate::storage::address::AddressCall;
+use crate::storage::throttle::{self, ThrottleCall};
+use crate::storage::{ACCOUNTS, ADDRESSES, Reply, THROTTLES, ask, normalize_email};
+
+/// A sign-in is two short strings.
+const BODY_LIMIT_BYTES: u32 = 16 * 1024;
+/// A longer password than any account can have is not worth hashing, in bytes.
+const MAX_PASSWORD_BYTES: usize = 1024;
+
+/// Signs in: the right password opens a session and gives its first pair of tokens.
+///
+/// An address that nobody has takes the same way as one with a wrong password: the same objects are
+/// asked, the same hash is computed, the same answer is given.
+///
+/// # Errors
+///
+/// `invalid_credentials`; `rate_limited` after too many failures for the address or from the client;
+/// `account_suspended` and `email_not_confirmed`, both only after the right password.
+pub(crate) async fn sign_in(context: &RequestContext) -> Result<Answer, Error> {
+    let (_, body) = read_json_body(&context.request, BODY_LIMIT_BYTES).await?;
+    let LoginRequest { email, password } = read_object(&body)?;
+    let email =
+        normalize_email(&email).ok_or_else(|| Error::bad_param("email", "`email` must be an e-mail address."))?;
+    if password.expose().is_empty() || password.expose().len() > MAX_PASSWORD_BYTES {
+        return Err(Error::bad_param("password", "`password` must have 1 to 1024 bytes."));
+    }
+    let address = throttle::key("address", &email);
+    let client = client_address(context).map(|client| throttle::key("client", &client));
+    count_try(context, &address).await?;
+    if let Some(client) = &client {
+        count_try(context, client).await?;
+    }
+    let account = find_account(context, &email, &address).await?;
+    let call = AccountCall::SignIn { password: password.expose().to_owned() };
+    let signed_in = match ask(&context.env, ACCOUNTS, &account, &call).await? {
+        Reply::Done(signed_in) => signed_in,
+        Reply::Refused(refusal) => return Err(refused(refusal.code())),
+    };
+    tell_throttle(context, &address, ThrottleCall::Clear { key: address.clone() }).await?;
+    if let Some(client) = client {
+        tell_throttle(context, &client, ThrottleCall::Forgive { key: client.clone() }).await?;
+    }
+    Ok(Answer::json_text(200, issue(context, signed_in).into_public_json()))
+}
+
+/// The name of the account to ask: the owner's, or that of an account nobody has.
+async fn find_account(context: &RequestContext, email: &str, address: &str) -> Result<String, Error> {
+    if let Some(admin) = context.config.admin.as_ref().filter(|admin| admin.email == email) {
+        seed(context, email, &admin.password).await?;
+    }
+    let found: Reply<Option<String>> = ask(&context.env, ADDRESSES, email, &AddressCall::Find).await?;
+    let Reply::Done(owner) = found else { return Err(internal()) };
+    // The digest spreads them over several objects, so that they do not wait for each other.
+    Ok(owner.unwrap_or_else(|| format!("nobody-{}", throttle::shard(address))))
+}
+
+thread_local! {
+    static IS_SEEDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Makes the first admin when its address is first used, or takes over a password that the operator
+/// has changed since the last start. Once for each isolate; every step may be repeated.
+async fn seed(context: &RequestContext, email: &str, password: &Secret) -> Result<(), Error> {
+    if IS_SEEDED.get() {
+        return Ok(());
+    }
+    let claim = AddressCall::Claim { user_id: make_user_id(&runtime::random()) };
+    let Reply::Done(user_id) = ask::<_, String>(&context.env, ADDRESSES, email, &claim).await? else {
+        return Err(internal());
+    };
+    let call =
+        AccountCall::Seed { user_id: user_id.clone(), email: email.to_owned(), password: password.expose().to_owned() };
+    let Reply::Done(()) = ask(&context.env, ACCOUNTS, &user_id, &call).await? else { return Err(internal()) };
+    IS_SEEDED.set(true);
+    Ok(())
+}
+
+fn client_address(context: &RequestContext) -> Option<String> {
+    let value = context.header(context.config.client_ip_header.as_deref()?)?;
+    // A list (`X-Forwarded-For`) ends with what our own proxy saw; what stands before it is hearsay.
+    value.rsplit(',').next().map(|client| client.trim().to_owned()).filter(|client| !client.is_empty())
+}
+
+async fn count_try(context: &RequestContext, key: &str) -> Result<(), Error> {
+    let call = ThrottleCall::Try { key: key.to_owned() };
+    match ask::<_, ()>(&context.env, THROTTLES, throttle::shard(key), &call).await? {
+        Reply::Done(()) => Ok(()),
+        Reply::Refused(refusal) => {
+            let message = "Too many failed sign-ins. Wait as long as `Retry-After` says, then try again.";
+            Err(Error::new(Code::RateLimited, message).retry_after_ms(refusal.wait_ms.unwrap_or(1000)))
+        }
+    }
+}
+
+async fn tell_throttle(context: &RequestContext, key: &str, call: ThrottleCall) -> Result<(), Error> {
+    ask::<_, ()>(&context.env, THROTTLES, throttle::shard(key), &call).await.map(|_| ())
+}
+
+fn issue(context: &RequestContext, signed_in: SignedIn) -> LoginResponse {
+    let SignedIn { user, session_id } = signed_in;
+    let now = runtime::now_secs();
+    let sign = |used_as, lifetime_secs| {
+        context.config.jwt_keys.sign(&Claims {
+            iss: ISSUER.to_owned(),
+            sub: user.id.clone(),
+            iat: now,
+            exp: now + lifetime_secs,
+            jti: runtime::random_id(),
+            sid: session_id.clone(),
+            ver: user.user_version,
+            used_as,
+        })
+    };
+    LoginResponse {
+        access_token: sign(Use::Access, ACCESS_LIFETIME_SECS),
+        refresh_token: sign(Use::Refresh, REFRESH_LIFETIME_SECS),
+        token_type: Cow::Borrowed("bearer"),
+        expires_in: ACCESS_LIFETIME_SECS,
+        user,
+    }
+}
+
+fn refused(code: Code) -> Error {
+    let message = match code {
+        Code::InvalidCredentials => "The e-mail address and the password do not go together.",
+        Code::AccountSuspended => "The account is suspended. Ask your administrator.",
+        Code::EmailNotConfirmed => "The e-mail address is not confirmed yet.",
+        _ => "The edge could not check the password.",
+    };
+    Error::new(code, message)
+}
+
+fn internal() -> Error {
+    Error::new(Code::InternalError, "The edge could not reach its own storage.").retry_after_ms(1000)
+}

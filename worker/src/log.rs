@@ -1,0 +1,22 @@
+//! The log: one line of JSON an event. Nothing that a caller or a backend sent goes in: no token,
+//! prompt, address or query, only where it happened and what the edge itself says of it.
+
+use comind::types::to_json;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Line<'a> {
+    level: &'a str,
+    place: &'a str,
+    message: &'a str,
+}
+
+/// A fault of the edge's own.
+pub(crate) fn internal(place: &str, message: &str) {
+    worker::console_error!("{}", to_json(&Line { level: "error", place, message }));
+}
+
+/// A backend's trouble, which the operator can do something about.
+pub(crate) fn backend(id: &str, message: &str) {
+    worker::console_warn!("{}", to_json(&Line { level: "warn", place: id, message }));
+}

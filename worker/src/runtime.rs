@@ -1,0 +1,35 @@
+//! What only the runtime has: time and chance. The core takes both as arguments.
+
+use comind::token::pat;
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
+    fn get_random_values(bytes: &mut [u8]);
+}
+
+/// Unix milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a date after 1970, far below 2^53")]
+    let now_ms = js_sys::Date::now() as u64;
+    now_ms
+}
+
+/// Unix seconds.
+pub(crate) fn now_secs() -> u64 {
+    now_ms() / 1000
+}
+
+/// Bytes from the runtime's cryptographic source.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    get_random_values(&mut bytes);
+    bytes
+}
+
+/// An id that nobody can guess: 128 random bits.
+pub(crate) fn random_id() -> String {
+    let id = pat::make_user_id(&random());
+    id.strip_prefix(pat::USER_PREFIX).map_or_else(String::new, str::to_owned)
+}

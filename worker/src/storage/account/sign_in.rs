@@ -1,0 +1,66 @@
+//! Passwords and sessions.
+
+use comind::error::Code;
+use comind::secret::Secret;
+use comind::token::jwt::REFRESH_LIFETIME_SECS;
+
+use super::super::{Refusal, integer, password};
+use super::{Account, SignedIn};
+use crate::runtime;
+
+impl Account {
+    /// The first call makes the user; later ones change the password when the operator has.
+    ///
+    /// `seed_hash` remembers which `ADMIN_PASSWORD` the account was made from, so that a password
+    /// the user chose since is only replaced when the operator sets another one.
+    pub(super) fn seed(&self, user_id: &str, email: &str, given: &Secret) -> worker::Result<Result<(), Refusal>> {
+        let row = self.row()?;
+        let seeded = row.as_ref().and_then(|row| row.seed_hash.as_deref());
+        if seeded.is_some_and(|seeded| password::is_right(given, seeded)) {
+            return Ok(Ok(()));
+        }
+        let Some(hash) = password::hash(given, &runtime::random()) else {
+            return Ok(Err(Refusal::new(Code::InternalError)));
+        };
+        let sql = self.sql();
+        if row.is_some() {
+            let change = "UPDATE user SET password_hash = ?, seed_hash = ?, version = version + 1, is_suspended = 0";
+            sql.exec(change, vec![hash.as_str().into(), hash.as_str().into()])?;
+            sql.exec("DELETE FROM session", None)?;
+        } else {
+            sql.exec(
+                "INSERT INTO user VALUES (?, ?, ?, ?, 'admin', '', 1, 1, 0, ?)",
+                vec![
+                    user_id.into(),
+                    email.into(),
+                    hash.as_str().into(),
+                    hash.as_str().into(),
+                    integer(runtime::now_secs()),
+                ],
+            )?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Opens a session for the right password. What is wrong with the account is said only then.
+    pub(super) fn sign_in(&self, given: &Secret) -> worker::Result<Result<SignedIn, Refusal>> {
+        let Some(row) = self.row()?.filter(|row| password::is_right(given, &row.password_hash)) else {
+            return Ok(Err(Refusal::new(Code::InvalidCredentials)));
+        };
+        if row.is_suspended != 0 {
+            return Ok(Err(Refusal::new(Code::AccountSuspended)));
+        }
+        if row.is_confirmed == 0 {
+            return Ok(Err(Refusal::new(Code::EmailNotConfirmed)));
+        }
+        let session_id = runtime::random_id();
+        let now = runtime::now_secs();
+        let sql = self.sql();
+        sql.exec("DELETE FROM session WHERE expires_at <= ?", vec![integer(now)])?;
+        sql.exec(
+            "INSERT INTO session VALUES (?, ?, ?)",
+            vec![session_id.as_str().into(), integer(now), integer(now + REFRESH_LIFETIME_SECS)],
+        )?;
+        Ok(Ok(SignedIn { user: row.to_user(), session_id }))
+    }
+}

@@ -1,0 +1,176 @@
+//! Where state lives.
+//!
+//! - [`account::Account`]: one SQLite object for each user, by the user's id: password hash, sessions, personal
+//!   access tokens, rate limits. One writer, so that nothing passes a limit side by side.
+//! - [`address::Address`]: one for each e-mail address of an account, by the normalised address: whose it is.
+//!   Two accounts cannot have one address, since there is one object to ask.
+//! - [`throttle::Throttle`]: failed sign-ins by address and by client, in 256 objects, whatever anybody types.
+//!
+//! What an object answers is exact. Everything that isolates keep (the catalogue) is a cache that may vanish.
+
+pub(crate) mod account;
+pub(crate) mod address;
+pub(crate) mod password;
+pub(crate) mod throttle;
+
+use comind::error::{Code, Error};
+use comind::types::to_json;
+use js_sys::JsString;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::prelude::*;
+use worker::{Env, Response, SqlStorage, SqlStorageValue};
+
+use crate::log;
+
+/// The namespaces, as `wrangler.toml` and the start script bind them.
+pub(crate) const ACCOUNTS: &str = "ACCOUNTS";
+/// See [`ACCOUNTS`].
+pub(crate) const ADDRESSES: &str = "ADDRESSES";
+/// See [`ACCOUNTS`].
+pub(crate) const THROTTLES: &str = "THROTTLES";
+
+#[wasm_bindgen(module = "/src/js/http.js")]
+extern "C" {
+    #[wasm_bindgen(catch, js_name = callObject)]
+    async fn call_object(namespace: JsValue, name: &str, request: &str) -> Result<JsValue, JsValue>;
+}
+
+/// What an object answers: a value, or why not.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reply<T> {
+    /// The value.
+    Done(T),
+    /// Why not.
+    Refused(Refusal),
+}
+
+/// Why an object refuses: a code and a wait, from which the worker makes the sentence.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Refusal {
+    /// [`Code::as_str`].
+    pub code: String,
+    /// When to try again.
+    pub wait_ms: Option<u64>,
+}
+
+impl Refusal {
+    /// A refusal without a wait.
+    pub(crate) fn new(code: Code) -> Self {
+        Self { code: code.as_str().to_owned(), wait_ms: None }
+    }
+
+    /// What was refused, as a code.
+    pub(crate) fn code(&self) -> Code {
+        Code::from_spelling(&self.code).unwrap_or(Code::InternalError)
+    }
+}
+
+/// Asks the object `name` of a namespace.
+///
+/// # Errors
+///
+/// [`Code::InternalError`], logged, when the object cannot be reached or fails.
+pub(crate) async fn ask<Q: Serialize, T: DeserializeOwned>(
+    env: &Env,
+    namespace: &'static str,
+    name: &str,
+    question: &Q,
+) -> Result<Reply<T>, Error> {
+    let failed = |what: &str| {
+        log::internal(namespace, what);
+        Error::new(Code::InternalError, "The edge could not reach its own storage.").retry_after_ms(1000)
+    };
+    let binding = js_sys::Reflect::get(env, &JsString::from(namespace)).map_err(|_| failed("binding missing"))?;
+    let answer = call_object(binding, name, &to_json(question)).await.map_err(|error| failed(&describe(&error)))?;
+    let text = answer.as_string().unwrap_or_default();
+    serde_json::from_str(&text).map_err(|_| failed("answer not understood"))
+}
+
+/// A JavaScript error's own message; object calls carry no secrets in theirs.
+fn describe(error: &JsValue) -> String {
+    js_sys::Reflect::get(error, &JsString::from("message")).ok().and_then(|text| text.as_string()).unwrap_or_default()
+}
+
+/// What an object sends back.
+fn reply<T: Serialize>(outcome: Result<T, Refusal>) -> worker::Result<Response> {
+    Response::ok(to_json(&match outcome {
+        Ok(value) => Reply::Done(value),
+        Err(refusal) => Reply::Refused(refusal),
+    }))
+}
+
+/// Rows of a query.
+fn rows<T: DeserializeOwned>(sql: &SqlStorage, query: &str, values: Vec<SqlStorageValue>) -> worker::Result<Vec<T>> {
+    sql.exec(query, values)?.to_array()
+}
+
+/// Whether an object has ever stored anything. Asking does not make it do so.
+fn is_empty(sql: &SqlStorage) -> worker::Result<bool> {
+    #[derive(Deserialize)]
+    struct Count {
+        tables: u32,
+    }
+    let query = "SELECT count(*) AS tables FROM sqlite_master WHERE name = 'schema_version'";
+    Ok(rows::<Count>(sql, query, Vec::new())?.iter().all(|count| count.tables == 0))
+}
+
+/// Brings an object's tables to the newest version. Each step is a version of its own, never changed
+/// once released; an object is moved when it is first used after an upgrade, in one transaction.
+fn migrate(sql: &SqlStorage, steps: &[&str]) -> worker::Result<()> {
+    #[derive(Deserialize)]
+    struct Version {
+        version: usize,
+    }
+    sql.exec("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)", None)?;
+    let stored = rows::<Version>(sql, "SELECT version FROM schema_version", Vec::new())?;
+    let done = stored.first().map_or(0, |row| row.version);
+    for step in steps.iter().skip(done) {
+        sql.exec(step, None)?;
+    }
+    if done < steps.len() {
+        sql.exec("DELETE FROM schema_version", None)?;
+        sql.exec("INSERT INTO schema_version VALUES (?)", vec![integer(steps.len() as u64)])?;
+    }
+    Ok(())
+}
+
+/// A whole number for SQLite; ours are all far below 2^53.
+fn integer(number: u64) -> SqlStorageValue {
+    SqlStorageValue::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+/// An e-mail address in the form in which two spellings of one are equal: trimmed, in lower case.
+///
+/// `None` for what cannot be an address: no `@`, nothing before or behind it, over 254 bytes
+/// (RFC 5321 §4.5.3.1.3), white space or control characters.
+pub(crate) fn normalize_email(email: &str) -> Option<String> {
+    let email = email.trim().to_lowercase();
+    let (local, domain) = email.rsplit_once('@')?;
+    let is_right = !local.is_empty()
+        && !domain.is_empty()
+        && email.len() <= 254
+        && !email.chars().any(|char| char.is_whitespace() || char.is_control());
+    is_right.then_some(email)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_equal_whatever_their_letter_case() {
+        assert_eq!(normalize_email(" Ann@Example.COM ").as_deref(), Some("ann@example.com"));
+    }
+
+    #[test]
+    fn what_cannot_be_an_address_is_none() {
+        let long = format!("{}@example.com", "a".repeat(243));
+        assert!(normalize_email(&long).is_none());
+        assert!(normalize_email(&long[1..]).is_some());
+        for text in ["", "@", "a@", "@b", "a b@c", "a\u{0}@b"] {
+            assert_eq!(normalize_email(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Failed sign-ins, by address and by client.
+//!
+//! Counted before the password is looked at and taken back after a right one, so that guesses in
+//! parallel do not slip through. Keys are digests: what somebody typed is not stored. A fixed number
+//! of objects holds them all, so that inventing addresses fills no disk with objects; rows that no
+//! longer count are removed.
+
+use comind::error::Code;
+use comind::limit::Failures;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use worker::{DurableObject, Env, Request, Response, SqlStorage, State, durable_object};
+
+use super::{Refusal, integer, migrate, reply, rows};
+use crate::{config, runtime};
+
+const SCHEMA: &[&str] =
+    &["CREATE TABLE failure (key TEXT PRIMARY KEY, count INTEGER NOT NULL, last_ms INTEGER NOT NULL) WITHOUT ROWID"];
+
+/// What can be asked about a key.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ThrottleCall {
+    /// A try: refused with `rate_limited` and a wait, or counted as a failure for now.
+    Try {
+        /// See [`key`].
+        key: String,
+    },
+    /// It was the right one: everything is forgotten.
+    Clear {
+        /// See [`key`].
+        key: String,
+    },
+    /// It was the right one: that try does not count, earlier ones do.
+    Forgive {
+        /// See [`key`].
+        key: String,
+    },
+}
+
+/// The key for an address or a client: a digest in hexadecimal. Its first two digits name the object.
+pub(crate) fn key(kind: &str, subject: &str) -> String {
+    let digest = Sha256::new().chain_update(kind).chain_update([0]).chain_update(subject).finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The name of the object that keeps a key.
+pub(crate) fn shard(key: &str) -> &str {
+    key.get(..2).unwrap_or_default()
+}
+
+/// One of the objects that count.
+#[durable_object(fetch)]
+#[derive(Debug)]
+pub struct Throttle {
+    state: State,
+}
+
+impl DurableObject for Throttle {
+    fn new(state: State, _env: Env) -> Self {
+        Self { state }
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        let call: ThrottleCall = request.json().await?;
+        let sql = self.state.storage().sql();
+        migrate(&sql, SCHEMA)?;
+        let now_ms = runtime::now_ms();
+        match call {
+            ThrottleCall::Try { key } => reply(count_try(&sql, &key, now_ms)?),
+            ThrottleCall::Clear { key } => {
+                sql.exec("DELETE FROM failure WHERE key = ?", vec![key.into()])?;
+                reply(Ok(()))
+            }
+            ThrottleCall::Forgive { key } => {
+                sql.exec("UPDATE failure SET count = max(0, count - 1) WHERE key = ?", vec![key.into()])?;
+                reply(Ok(()))
+            }
+        }
+    }
+}
+
+fn count_try(sql: &SqlStorage, key: &str, now_ms: u64) -> worker::Result<Result<(), Refusal>> {
+    let policy = config::current().login_failures;
+    let stored = rows::<Failures>(sql, "SELECT count, last_ms FROM failure WHERE key = ?", vec![key.into()])?;
+    let mut failures = stored.first().copied().unwrap_or_default();
+    let wait_ms = failures.wait_ms(policy, now_ms);
+    if wait_ms > 0 {
+        return Ok(Err(Refusal { wait_ms: Some(wait_ms), ..Refusal::new(Code::RateLimited) }));
+    }
+    failures.add(policy, now_ms);
+    sql.exec(
+        "INSERT OR REPLACE INTO failure VALUES (?, ?, ?)",
+        vec![key.into(), integer(failures.count.into()), integer(failures.last_ms)],
+    )?;
+    let oldest_ms = now_ms.saturating_sub(policy.max_delay_secs.saturating_mul(2000));
+    sql.exec("DELETE FROM failure WHERE last_ms < ?", vec![integer(oldest_ms)])?;
+    Ok(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_do_not_show_what_was_typed_and_do_not_mix_kinds() {
+        let address = key("address", "ann@example.com");
+        assert_eq!(address.len(), 64);
+        assert_ne!(address, key("client", "ann@example.com"));
+        assert_eq!(shard(&address), &address[..2]);
+    }
+}

@@ -1,0 +1,203 @@
+//! Calls to backends.
+
+use comind::backend::{UpstreamFailure, read_failure};
+use comind::error::{Code, Error};
+use comind::retry::parse_retry_after;
+use js_sys::{Array, JsString, Uint8Array};
+use wasm_bindgen::prelude::*;
+use worker::web_sys::{Headers, ReadableStream};
+
+use crate::config::{Backend, Config};
+use crate::relay::StreamRelay;
+use crate::runtime;
+
+#[wasm_bindgen(module = "/src/js/upstream.js")]
+extern "C" {
+    async fn exchange(
+        url: &str,
+        headers: &Headers,
+        body: JsValue,
+        timeout_ms: u32,
+        stall_ms: u32,
+        limit_bytes: u32,
+        caller: &JsValue,
+    ) -> JsValue;
+
+    #[wasm_bindgen(js_name = openStream)]
+    async fn open_stream_js(
+        url: &str,
+        headers: &Headers,
+        body: JsValue,
+        limits: JsValue,
+        relay: StreamRelay,
+        caller: &JsValue,
+    ) -> JsValue;
+
+    /// What `exchange` and `openStream` resolve to.
+    pub type Outcome;
+
+    #[wasm_bindgen(method, getter)]
+    fn failure(this: &Outcome) -> Option<String>;
+    #[wasm_bindgen(method, getter)]
+    fn status(this: &Outcome) -> u16;
+    #[wasm_bindgen(method, getter, js_name = retryAfter)]
+    fn retry_after(this: &Outcome) -> Option<String>;
+    #[wasm_bindgen(method, getter)]
+    fn body(this: &Outcome) -> Uint8Array;
+    #[wasm_bindgen(method, getter)]
+    fn stream(this: &Outcome) -> Option<ReadableStream>;
+}
+
+/// Why a backend gave no answer. The words stand in `js/upstream.js`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Failure {
+    /// No connection, or it broke before the answer's head. Nothing was accepted.
+    Refused,
+    /// The head or the first byte took too long.
+    Timeout,
+    /// The answer broke off, or never began.
+    Cut,
+    /// The answer is larger than we keep.
+    TooLarge,
+    /// The caller went away.
+    Left,
+}
+
+impl Failure {
+    /// The failure that JavaScript calls so.
+    pub fn from_word(word: &str) -> Self {
+        match word {
+            "refused" => Self::Refused,
+            "timeout" => Self::Timeout,
+            "too large" => Self::TooLarge,
+            "left" => Self::Left,
+            _ => Self::Cut,
+        }
+    }
+}
+
+/// While a backend that cannot be reached may come back, in milliseconds.
+const RETRY_AFTER_MS: u64 = 5000;
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused => {
+                Self::new(Code::NoBackendAvailable, "No backend that serves this model can be reached. Try again soon.")
+                    .retry_after_ms(RETRY_AFTER_MS)
+            }
+            Failure::Timeout => {
+                Self::new(Code::UpstreamTimeout, "The backend took too long.").retry_after_ms(RETRY_AFTER_MS)
+            }
+            Failure::Cut => Self::new(Code::UpstreamError, "The backend broke off before its answer was whole."),
+            Failure::TooLarge => {
+                Self::new(Code::UpstreamError, "The backend's answer is larger than the edge's limit.")
+            }
+            Failure::Left => Self::new(Code::UpstreamError, "The caller went away."),
+        }
+    }
+}
+
+/// A backend's whole answer.
+#[derive(Debug)]
+pub struct UpstreamAnswer {
+    /// Its status.
+    pub status: u16,
+    /// Its `Retry-After`.
+    pub retry_after_ms: Option<u64>,
+    /// Its body.
+    pub body: Uint8Array,
+}
+
+impl UpstreamAnswer {
+    /// What this answer, not a success, becomes for the caller.
+    pub fn to_failure(&self) -> UpstreamFailure {
+        if self.status == 200 {
+            return UpstreamFailure::from(&Error::new(
+                Code::UpstreamError,
+                "The backend answered something else than was asked for.",
+            ));
+        }
+        read_failure(self.status, &self.body.to_vec(), self.retry_after_ms)
+    }
+}
+
+impl Outcome {
+    /// The answer, or why there is none.
+    pub fn into_answer(self) -> Result<UpstreamAnswer, Failure> {
+        if let Some(word) = self.failure() {
+            return Err(Failure::from_word(&word));
+        }
+        let retry_after_ms = self.retry_after().and_then(|value| parse_retry_after(&value, runtime::now_ms()));
+        Ok(UpstreamAnswer { status: self.status(), retry_after_ms, body: self.body() })
+    }
+}
+
+/// What becomes of a request for a stream.
+pub(crate) enum Opened {
+    /// The stream for the caller.
+    Stream(ReadableStream),
+    /// The backend answered whole: an error, or JSON though a stream was asked for.
+    Answer(UpstreamAnswer),
+}
+
+/// Asks a backend and reads its whole answer. `caller` is the caller's abort signal.
+pub(crate) async fn ask(
+    backend: &Backend,
+    path: &str,
+    body: JsValue,
+    timeout_ms: u32,
+    config: &Config,
+    caller: &JsValue,
+) -> Result<UpstreamAnswer, Failure> {
+    let url = format!("{}{path}", backend.url);
+    let headers = headers(backend, &body, "application/json");
+    let (stall, limit) = (config.stall_timeout_ms, config.answer_limit_bytes);
+    let outcome = exchange(&url, &headers, body, timeout_ms, stall, limit, caller).await;
+    outcome.unchecked_into::<Outcome>().into_answer()
+}
+
+/// Asks a backend for a stream.
+pub(crate) async fn open_stream(
+    backend: &Backend,
+    path: &str,
+    body: JsValue,
+    config: &Config,
+    relay: StreamRelay,
+    caller: &JsValue,
+) -> Result<Opened, Failure> {
+    let limits = js_sys::Object::new();
+    for (name, value) in [
+        ("heartbeatMs", config.heartbeat_ms),
+        ("firstByteMs", config.first_byte_timeout_ms),
+        ("stallMs", config.stall_timeout_ms),
+        ("answerLimitBytes", config.answer_limit_bytes),
+    ] {
+        // Setting a member of an object of our own cannot fail.
+        let _ = js_sys::Reflect::set(&limits, &JsString::from(name), &value.into());
+    }
+    let url = format!("{}{path}", backend.url);
+    let headers = headers(backend, &body, "text/event-stream");
+    let outcome = open_stream_js(&url, &headers, body, limits.into(), relay, caller).await;
+    let outcome = outcome.unchecked_into::<Outcome>();
+    match outcome.stream() {
+        Some(stream) => Ok(Opened::Stream(stream)),
+        None => outcome.into_answer().map(Opened::Answer),
+    }
+}
+
+/// All that a backend gets to see besides the body. Nothing of the caller's goes in: no token, no
+/// cookie, and no `Origin` or `Referer`, which Ollama answers with 403.
+fn headers(backend: &Backend, body: &JsValue, accept: &str) -> Headers {
+    let pairs = Array::new();
+    let add = |name: &str, value: &str| pairs.push(&Array::of2(&JsString::from(name), &JsString::from(value)));
+    add("accept", accept);
+    if !body.is_undefined() {
+        add("content-type", "application/json");
+    }
+    if let Some(key) = &backend.api_key {
+        // The key leaves: this is the request it is for.
+        add("authorization", &format!("Bearer {}", key.expose()));
+    }
+    Headers::new_with_str_sequence_sequence(&pairs).unwrap_or_else(|_| JsValue::UNDEFINED.unchecked_into())
+}
