@@ -48,7 +48,9 @@ async function run() {
     BACKENDS: given.BACKENDS ?? JSON.stringify([await startModel()]),
   };
   watch("edge", await startEdge({ settings, dataDir, port, console: true, verbose: true }));
-  console.log(`ready http://127.0.0.1:${port}\nuser  ${settings.ADMIN_EMAIL}\npassword ${settings.ADMIN_PASSWORD}`);
+  console.log(
+    `ready http://127.0.0.1:${port}\nuser  ${settings.ADMIN_EMAIL}\npassword ${settings.ADMIN_PASSWORD}`,
+  );
 }
 
 /** Before the model is loaded in vain. That nobody takes it in between, the edge's own start says. */
@@ -77,7 +79,13 @@ function keptSecret(name, bytes) {
 async function startModel() {
   const child = spawn(
     process.env.COMIND_PYTHON,
-    [join(scripts, "serve-llama.py"), process.env.COMIND_MODEL, "0", "--template", join(scripts, "chatml.jinja")],
+    [
+      join(scripts, "serve-llama.py"),
+      process.env.COMIND_MODEL,
+      "0",
+      "--template",
+      join(scripts, "chatml.jinja"),
+    ],
     { stdio: ["ignore", "pipe", "pipe"] },
   );
   let log = "";
@@ -101,7 +109,10 @@ async function startModel() {
       if (match) ready(match[1]);
     });
     exited.then(() => reject(new Error(`The embedded model did not start:\n${log.trim()}`)));
-    setTimeout(() => reject(new Error("The embedded model did not start in time.")), MODEL_START_LIMIT_MS).unref();
+    setTimeout(
+      () => reject(new Error("The embedded model did not start in time.")),
+      MODEL_START_LIMIT_MS,
+    ).unref();
   });
   return { id: "embedded", provider: "llamacpp", url };
 }

@@ -14,6 +14,8 @@ for (const name of ["index_bg.wasm", "index.js"]) {
   console.log(`${name.padEnd(24)}${kB(bytes.length)}${kB(gzipped[name])}`);
 }
 if (gzipped["index_bg.wasm"] > BUDGET_BYTES) {
-  console.error(`The edge's wasm is ${gzipped["index_bg.wasm"]} bytes gzipped; its budget is ${BUDGET_BYTES}.`);
+  console.error(
+    `The edge's wasm is ${gzipped["index_bg.wasm"]} bytes gzipped; its budget is ${BUDGET_BYTES}.`,
+  );
   process.exit(1);
 }

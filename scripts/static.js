@@ -43,7 +43,8 @@ export default {
       "cache-control": HASHED.test(path) ? "public, max-age=31536000, immutable" : "no-cache",
       etag: `W/"${file.headers.get("content-length")}-${Date.parse(file.headers.get("last-modified"))}"`,
     });
-    for (const rule of rules) if (rule.matches(pathname)) for (const [n, v] of rule.headers) headers.set(n, v);
+    for (const rule of rules)
+      if (rule.matches(pathname)) for (const [n, v] of rule.headers) headers.set(n, v);
 
     if (request.headers.get("if-none-match") === headers.get("etag")) {
       await file.body?.cancel();
@@ -63,7 +64,10 @@ function parseHeaders(text) {
       const colon = line.indexOf(":");
       parsed.at(-1)?.headers.push([line.slice(0, colon).trim(), line.slice(colon + 1).trim()]);
     } else {
-      const pattern = line.trim().split("*").map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"));
+      const pattern = line
+        .trim()
+        .split("*")
+        .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"));
       const expression = new RegExp(`^${pattern.join(".*")}$`);
       parsed.push({ matches: (path) => expression.test(path), headers: [] });
     }

@@ -70,7 +70,8 @@ async function lines(stream, read) {
 }
 
 function report(results) {
-  const row = (name, ...cells) => `${name.padEnd(16)}${cells.map((cell) => String(cell).padStart(10)).join("")}`;
+  const row = (name, ...cells) =>
+    `${name.padEnd(16)}${cells.map((cell) => String(cell).padStart(10)).join("")}`;
   console.log(`\n${row("suite", "passed", "failed", "skipped", "seconds")}`);
   for (const { suite, passed, failed, skipped, seconds, remark } of results) {
     console.log(`${row(suite, passed, failed, skipped, seconds)}${remark && `  ${remark}: make ${suite}`}`);

@@ -24,7 +24,7 @@ add_npm() {
 
 # Install scripts are not run (npm 11 would not either): env.sh points at the packages' own binaries.
 npm_ci() {
-  (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+  (cd "$1" && with_system_node npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
   lock_hash "$1" >"$1/node_modules/.lock-hash"
 }
 

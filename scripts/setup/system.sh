@@ -26,8 +26,9 @@ as_root() {
 # at_least 1.95 1.96.1: whether the second version is the first or later.
 at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
 
-# The Node that the machine has, not the one that npm brings.
-system_node() { PATH=${PATH#*"$COMIND_ROOT"/tests/node_modules/.bin:} node --version 2>/dev/null; }
+# Runs a command with the Node that the machine has, not the one that npm brings.
+with_system_node() { PATH=${PATH#*"$COMIND_ROOT"/tests/node_modules/.bin:} "$@"; }
+system_node() { with_system_node node --version 2>/dev/null; }
 
 has_base() {
   local command
