@@ -17,6 +17,9 @@ use super::tool_call::{ToolCalls, Whole};
 use crate::error::{Code, Error};
 use crate::types::{Usage, to_json};
 
+/// How many choices an answer may have: as many as OpenAI's `n` allows.
+const CHOICES_LIMIT: usize = 128;
+
 /// Turns `chat.completion.chunk` events into the `chat.completion` that they spell.
 ///
 /// ```
@@ -48,6 +51,7 @@ pub struct Accumulator {
     system_fingerprint: String,
     service_tier: String,
     usage: Option<Box<RawValue>>,
+    /// In the order of their index.
     choices: Vec<Choice>,
     memo: Memo,
 }
@@ -96,8 +100,9 @@ impl Accumulator {
     /// # Errors
     ///
     /// The server's own failure for `{"error":{…}}`, with its code if it is one of ours, else
-    /// [`Code::UpstreamError`]. [`Code::ResponseMalformed`] for data that is no chunk, and for an
-    /// answer larger than the limit. What was joined before stays readable.
+    /// [`Code::UpstreamError`]. [`Code::ResponseMalformed`] for data that is no chunk, for an answer
+    /// larger than the limit, of more than 128 choices or of more than 1024 tool calls in one.
+    /// What was joined before stays readable.
     pub fn handle_data(&mut self, data: &str) -> Result<(), Error> {
         if let Some((index, text)) = self.memo.recall(data) {
             self.reserve(text.len())?;
@@ -151,8 +156,6 @@ impl Accumulator {
     /// tool calls, a refusal or reasoning; `finish_reason` is null where none came.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let mut choices: Vec<&Choice> = self.choices.iter().collect();
-        choices.sort_by_key(|choice| choice.index);
         to_json(&Completion {
             id: &self.id,
             object: "chat.completion",
@@ -160,7 +163,7 @@ impl Accumulator {
             model: &self.model,
             system_fingerprint: &self.system_fingerprint,
             service_tier: &self.service_tier,
-            choices: choices.into_iter().map(WholeChoice::new).collect(),
+            choices: self.choices.iter().map(WholeChoice::new).collect(),
             usage: self.usage.as_deref(),
         })
     }
@@ -234,8 +237,11 @@ impl Accumulator {
             choice.finish_reason.push_str(finish_reason);
         }
         let calls = delta.tool_calls.as_deref().unwrap_or_default();
-        let call_bytes = calls.iter().map(|call| choice.tool_calls.add(call)).sum();
-        self.reserve(call_bytes)
+        let call_bytes: Option<usize> = calls.iter().map(|call| choice.tool_calls.add(call)).sum();
+        match call_bytes {
+            Some(bytes) => self.reserve(bytes),
+            None => Err(Error::new(Code::ResponseMalformed, "The answer has too many tool calls.")),
+        }
     }
 
     /// The choice of this index, begun if there is none.
@@ -243,10 +249,14 @@ impl Accumulator {
         let found = self.choices.iter().position(|choice| choice.index == index);
         let at = match found {
             Some(at) => at,
+            None if self.choices.len() == CHOICES_LIMIT => {
+                return Err(Error::new(Code::ResponseMalformed, "The answer has too many choices."));
+            }
             None => {
                 self.reserve(size_of::<Choice>())?;
-                self.choices.push(Choice::new(index));
-                self.choices.len() - 1
+                let at = self.choices.iter().take_while(|choice| choice.index < index).count();
+                self.choices.insert(at, Choice::new(index));
+                at
             }
         };
         self.choices.get_mut(at).ok_or_else(|| Error::new(Code::InternalError, "A choice was lost."))

@@ -3,10 +3,12 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
+// Compared in words: in wasm, `==` on slices goes byte by byte.
+use memchr::arch::all::{is_equal, is_prefix, is_suffix};
 use memchr::memchr2;
 use serde_json::value::RawValue;
 
-use super::chunk::{ChoiceDelta, Chunk, Text, text_of};
+use super::chunk::{ChoiceDelta, Chunk, Text, string_of, text_of};
 
 /// What surrounds a text that is remembered at most, in bytes; ours: chunks have some 200.
 const LIMIT_BYTES: usize = 4096;
@@ -45,7 +47,7 @@ impl Memo {
                 self.learn(data, &chunk);
                 let choices = chunk.choices?;
                 let first = choices.into_iter().find(|choice| choice.index.unwrap_or(0) == 0)?;
-                super::chunk::string_of(first.delta?.content?)?
+                string_of(first.delta?.content?)?
             }
         };
         (!text.is_empty()).then_some(text)
@@ -57,10 +59,13 @@ impl Memo {
             return None;
         }
         let text_at = self.before.len();
-        let tail = data.as_bytes().strip_prefix(&*self.before)?;
+        if !is_prefix(data.as_bytes(), &self.before) {
+            return None;
+        }
+        let tail = data.as_bytes().get(text_at..)?;
         let length = memchr2(b'"', b'\\', tail)?;
         if tail.get(length) == Some(&b'"') {
-            if tail.get(length + 1..)? != self.after {
+            if !is_equal(tail.get(length + 1..)?, &self.after) {
                 return None;
             }
             let text = data.get(text_at..text_at + length)?;
@@ -70,7 +75,7 @@ impl Memo {
         // An escape. The string, quotes included, must be all that lies between the two parts.
         let end = data.len().checked_sub(self.after.len())?;
         let quoted = data.get(text_at - 1..end)?;
-        if !data.as_bytes().ends_with(&self.after) {
+        if !is_suffix(data.as_bytes(), &self.after) {
             return None;
         }
         let text: Text<'d> = serde_json::from_str(quoted).ok()?;

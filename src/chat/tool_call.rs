@@ -10,6 +10,9 @@ use serde_json::value::RawValue;
 
 use super::chunk::{FunctionDelta, ToolCallDelta, string_of, text_of};
 
+/// How many calls a message may hold; ours: finding the right one must stay cheap.
+const CALLS_LIMIT: usize = 1024;
+
 /// The tool calls of one message, in the order in which they began.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ToolCalls {
@@ -45,23 +48,23 @@ impl ToolCalls {
         Self { calls: Vec::new() }
     }
 
-    /// Adds a piece and says how many bytes it takes.
-    pub(super) fn add(&mut self, piece: &ToolCallDelta<'_>) -> usize {
+    /// Adds a piece and says how many bytes it takes; `None` if it is one call too many.
+    pub(super) fn add(&mut self, piece: &ToolCallDelta<'_>) -> Option<usize> {
         let id = text_of(piece.id.as_ref());
         let kind = text_of(piece.kind.as_ref());
         let none = FunctionDelta::default();
         let function = piece.function.as_ref().unwrap_or(&none);
         let name = text_of(function.name.as_ref());
 
-        let position = self.position_of(piece, id, function, name);
         let known = self.calls.len();
-        let at = position.unwrap_or(known);
+        let at = self.position_of(piece, id, function, name).unwrap_or(known);
+        if at == CALLS_LIMIT {
+            return None;
+        }
         if at == known {
             self.calls.push(ToolCall { index: piece.index, ..ToolCall::default() });
         }
-        let Some(call) = self.calls.get_mut(at) else {
-            return 0;
-        };
+        let call = self.calls.get_mut(at)?;
         let before = call.bytes();
         set_once(&mut call.id, id);
         set_once(&mut call.kind, kind);
@@ -73,7 +76,7 @@ impl ToolCalls {
             }
         }
         let begun = if at == known { size_of::<ToolCall>() } else { 0 };
-        call.bytes() - before + begun
+        Some(call.bytes() - before + begun)
     }
 
     /// The finished calls; `None` if there were none.
@@ -124,11 +127,8 @@ impl ToolCalls {
             None => self.calls.len().checked_sub(1),
         }?;
         let call = self.calls.get(at)?;
-        let begins_another = if !id.is_empty() {
-            !call.id.is_empty() || call.is_followed_by(name, function.arguments)
-        } else {
-            call.is_followed_by(name, function.arguments)
-        };
+        let has_new_id = !id.is_empty() && !call.id.is_empty();
+        let begins_another = has_new_id || call.is_followed_by(name, function.arguments);
         (!begins_another).then_some(at)
     }
 }

@@ -90,18 +90,24 @@ fn an_answer_at_the_limit_passes_and_one_byte_more_is_refused() {
 }
 
 #[test]
-fn many_choices_and_calls_count_towards_the_limit() {
-    let mut accumulator = Accumulator::new(100_000);
-    let refused = (0..10_000u32).find(|index| {
-        let data = format!(r#"{{"choices":[{{"index":{index},"delta":{{}}}}]}}"#);
-        accumulator.handle_data(&data).is_err()
-    });
-    assert!(refused.is_some());
+fn the_last_choice_and_the_last_call_allowed_pass_and_one_more_is_refused() {
+    let choice = |index| format!(r#"{{"choices":[{{"index":{index},"delta":{{}}}}]}}"#);
+    let call = |index| format!(r#"{{"choices":[{{"delta":{{"tool_calls":[{{"index":{index}}}]}}}}]}}"#);
+    let refused = |data: &dyn Fn(usize) -> String| {
+        let mut accumulator = Accumulator::new(1 << 20);
+        (0..5000).find(|&index| accumulator.handle_data(&data(index)).is_err())
+    };
+    assert_eq!(refused(&choice), Some(128));
+    assert_eq!(refused(&call), Some(1024));
+}
 
-    let mut accumulator = Accumulator::new(100_000);
-    let refused = (0..10_000u32).find(|index| {
-        let data = format!(r#"{{"choices":[{{"index":0,"delta":{{"tool_calls":[{{"index":{index}}}]}}}}]}}"#);
-        accumulator.handle_data(&data).is_err()
-    });
-    assert!(refused.is_some());
+#[test]
+fn choices_and_calls_count_towards_the_limit() {
+    let mut accumulator = Accumulator::new(2 * size_of::<Choice>() - 1);
+    accumulator.handle_data(r#"{"choices":[{"index":0}]}"#).unwrap();
+    accumulator.handle_data(r#"{"choices":[{"index":1}]}"#).unwrap_err();
+
+    let mut accumulator = Accumulator::new(2 * size_of::<Choice>());
+    let call = |index| format!(r#"{{"choices":[{{"delta":{{"tool_calls":[{{"index":{index}}}]}}}}]}}"#);
+    assert!((0..10).any(|index| accumulator.handle_data(&call(index)).is_err()));
 }
