@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Builds the npm package: wasm and glue into pkg/wasm/, ready for `npm pack`. Prints sizes; fails over the budget.
+set -euo pipefail
+cd "$(dirname "$0")"
+# shellcheck source=../scripts/env.sh disable=SC1091
+. ../scripts/env.sh
+
+BUDGET_BYTES=60000 # wasm + JavaScript, gzipped: what a page loads
+
+RUSTFLAGS="-C target-feature=+simd128 --remap-path-prefix=$HOME/.cargo/registry/src= --remap-path-prefix=$PWD/..=" wasm-pack --quiet build . --target web --profile client --mode no-install \
+  --no-pack --no-typescript --no-gitignore --out-dir wasm --out-name core
+
+node sizes.mjs "$BUDGET_BYTES"
