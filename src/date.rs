@@ -23,8 +23,8 @@ pub fn to_iso_8601(unix_secs: u64) -> String {
 /// understood only means that the default wait applies. Dates before 1970 give `None`.
 #[must_use]
 pub fn parse_http_date(text: &str) -> Option<u64> {
-    let (_weekday, rest) = text.trim().split_once(", ")?;
-    let mut parts = rest.split(' ');
+    let (_weekday, rest) = text.trim().split_once(',')?;
+    let mut parts = rest.strip_prefix(' ')?.split(' ');
     let day: u64 = number(parts.next()?, 2)?;
     let name = parts.next()?;
     let month = 1 + MONTHS.iter().position(|&month| month == name)? as u64;
