@@ -1,6 +1,5 @@
 //! Reads an event stream, in whatever pieces it comes.
 
-use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,48 +7,11 @@ use core::{fmt, mem};
 
 use memchr::memchr2;
 
+use super::event::{Event, Sink, text_of};
+use super::line::{Field, Head};
 use crate::error::{Code, Error};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// One event, lent for the length of a call.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Event<'a> {
-    /// `message` unless the event names another; never empty.
-    pub event_type: &'a str,
-    /// The last event id at this point of the stream: it stays until another replaces it.
-    pub id: &'a str,
-    /// The data lines, joined by LF: the bytes as they came, not yet checked to be UTF-8.
-    pub data: &'a [u8],
-}
-
-impl<'a> Event<'a> {
-    /// The data as text.
-    ///
-    /// Borrows when the bytes are UTF-8. Else every maximal invalid part becomes one U+FFFD
-    /// (WHATWG Encoding, "UTF-8 decode without BOM").
-    #[must_use]
-    pub fn text(&self) -> Cow<'a, str> {
-        text_of(self.data)
-    }
-}
-
-/// Where a [`Decoder`] puts what it finds. Any `FnMut(Event<'_>)` is one.
-pub trait Sink {
-    /// An event has ended.
-    fn event(&mut self, event: Event<'_>);
-
-    /// A comment line: what stands after the colon, verbatim. Ignored unless implemented.
-    fn comment(&mut self, text: &[u8]) {
-        let _ = text;
-    }
-}
-
-impl<F: FnMut(Event<'_>)> Sink for F {
-    fn event(&mut self, event: Event<'_>) {
-        self(event);
-    }
-}
 
 /// An event, or an unfinished line of one, is larger than the decoder may hold.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -379,95 +341,6 @@ impl Decoder {
 
     const fn overlong(&self) -> Overlong {
         Overlong { limit_bytes: self.limit_bytes }
-    }
-}
-
-/// One line that is not blank (§9.2.6, "process the field").
-#[derive(Clone, Copy)]
-enum Field<'l> {
-    Data(&'l [u8]),
-    EventType(&'l [u8]),
-    Id(&'l [u8]),
-    Retry(u64),
-    /// A known field whose value counts for nothing: an id with NUL, a retry that is no number.
-    Void,
-    Comment(&'l [u8]),
-    Unknown,
-}
-
-impl<'l> Field<'l> {
-    fn parse(line: &'l [u8]) -> Self {
-        if let Some(value) = value_of(line, b"data") {
-            Self::Data(value)
-        } else if let Some(text) = line.strip_prefix(b":") {
-            Self::Comment(text)
-        } else if let Some(value) = value_of(line, b"event") {
-            Self::EventType(value)
-        } else if let Some(value) = value_of(line, b"id") {
-            if value.contains(&0) { Self::Void } else { Self::Id(value) }
-        } else if let Some(value) = value_of(line, b"retry") {
-            parse_digits(value).map_or(Self::Void, Self::Retry)
-        } else {
-            Self::Unknown
-        }
-    }
-}
-
-/// The value of `line` if its field is `name`: without a colon it is empty, and one space after
-/// the colon is not part of it.
-fn value_of<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
-    match line.strip_prefix(name)? {
-        [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
-        [] => Some(&[]),
-        _ => None,
-    }
-}
-
-/// The bytes as text, each maximal invalid part replaced.
-fn text_of(bytes: &[u8]) -> Cow<'_, str> {
-    // The check alone is many times faster than `from_utf8_lossy` on bytes that are fine.
-    str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
-}
-
-fn parse_digits(text: &[u8]) -> Option<u64> {
-    if text.is_empty() {
-        return None;
-    }
-    text.iter().try_fold(0u64, |number, byte| {
-        let digit = byte.is_ascii_digit().then(|| byte - b'0')?;
-        number.checked_mul(10)?.checked_add(u64::from(digit))
-    })
-}
-
-/// What the first bytes of an unfinished line say about it.
-enum Head {
-    /// It is a field that counts.
-    Field,
-    /// It is a comment or an unknown field.
-    Ignored,
-    /// It may still become either.
-    Open,
-}
-
-impl Head {
-    fn of(held: &[u8], piece: &[u8]) -> Self {
-        const NAMES: [&[u8]; 4] = [b"data", b"event", b"id", b"retry"];
-        // The longest name and its colon.
-        let mut bytes = held.iter().chain(piece).take(6);
-        let mut head = [0u8; 6];
-        let mut length = 0;
-        for (slot, &byte) in head.iter_mut().zip(&mut bytes) {
-            *slot = byte;
-            length += 1;
-        }
-        let head = head.get(..length).unwrap_or_default();
-        if NAMES.iter().any(|name| head.strip_prefix(*name).is_some_and(|tail| tail.starts_with(b":"))) {
-            Self::Field
-        } else if NAMES.iter().any(|name| name.starts_with(head)) {
-            Self::Open
-        } else {
-            Self::Ignored
-        }
     }
 }
 

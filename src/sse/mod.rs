@@ -6,5 +6,8 @@
 
 mod decoder;
 pub mod encoder;
+mod event;
+mod line;
 
-pub use decoder::{Decoder, End, Event, Overlong, Sink};
+pub use decoder::{Decoder, End, Overlong};
+pub use event::{Event, Sink};
