@@ -9,7 +9,7 @@ import { workerdConfig } from "./workerd-config.mjs";
 
 const ROOT = realpathSync(join(dirname(fileURLToPath(import.meta.url)), ".."));
 const START_LIMIT_MS = 30_000;
-const STOP_LIMIT_MS = 5_000;
+const STOP_LIMIT_MS = 2_000;
 const LOG_LIMIT_CHARS = 8 * 1024 * 1024;
 
 /**
@@ -25,7 +25,7 @@ const LOG_LIMIT_CHARS = 8 * 1024 * 1024;
  * Rejects if the edge stops before it answers: the message is the edge's own sentence (a bad setting is named
  * in it), `log` is everything it printed.
  *
- * Returns `{ url, port, pid, log(), stop(), kill(), exited }`: `stop` is SIGTERM, then SIGKILL after 5 s; `kill`
+ * Returns `{ url, port, pid, log(), stop(), kill(), exited }`: `stop` is SIGTERM, then SIGKILL after 2 s (workerd waits for open streams); `kill`
  * is SIGKILL; both wait for the end. `exited` resolves to the exit code or signal. The edge dies with this process.
  */
 export async function startEdge({
