@@ -188,7 +188,7 @@ impl Capabilities {
 
 /// What is stated about a model's capabilities; `None` where nothing is, and then it is found out.
 ///
-/// `{"vision": true}` in `BACKENDS` overrides that one and leaves the others.
+/// `{"vision":true}` in `BACKENDS` overrides that one and leaves the others.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct StatedCapabilities {
@@ -311,5 +311,13 @@ pub struct Usage {
     pub total_tokens: u64,
 }
 
+/// What is stated of one model: `{"capabilities":{"vision":true}}`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct StatedModel {
+    /// What it can do.
+    pub capabilities: StatedCapabilities,
+}
+
 /// Model id → what is stated of it; the `models` member of a backend in `BACKENDS`.
-pub type StatedModels = BTreeMap<String, StatedCapabilities>;
+pub type StatedModels = BTreeMap<String, StatedModel>;

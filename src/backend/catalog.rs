@@ -25,8 +25,18 @@ pub struct Served {
 impl Served {
     /// The models that the configuration states, with what is assumed of them where it is silent.
     pub(super) fn all_stated(stated: &StatedModels) -> impl Iterator<Item = Self> {
-        let assumed = Capabilities { chat: true, completions: true, tool_calling: true, streaming: true, ..Capabilities::default() };
-        stated.iter().map(move |(id, stated)| Self { id: id.clone(), created: 0, capabilities: stated.over(assumed) })
+        let assumed = Capabilities {
+            chat: true,
+            completions: true,
+            tool_calling: true,
+            streaming: true,
+            ..Capabilities::default()
+        };
+        stated.iter().map(move |(id, stated)| Self {
+            id: id.clone(),
+            created: 0,
+            capabilities: stated.capabilities.over(assumed),
+        })
     }
 }
 
@@ -98,7 +108,10 @@ impl Catalog {
             provider: entry.provider.as_str().to_string(),
             backend: entry.id.clone(),
             status: entry.status,
-            capabilities: entry.models.iter().fold(Capabilities::default(), |all, served| all.union(served.capabilities)),
+            capabilities: entry
+                .models
+                .iter()
+                .fold(Capabilities::default(), |all, served| all.union(served.capabilities)),
             models: entry
                 .models
                 .iter()
@@ -120,7 +133,8 @@ impl Catalog {
             return Ok(found);
         }
         if serving.count() > 0 || self.entries.iter().any(|entry| !entry.is_known) {
-            let message = format!("No backend that serves the model `{}` can be reached. Try again soon.", shown(model));
+            let message =
+                format!("No backend that serves the model `{}` can be reached. Try again soon.", shown(model));
             return Err(Error::new(Code::NoBackendAvailable, message).retry_after_ms(RETRY_AFTER_MS));
         }
         let message = format!("There is no model `{}`.{} See GET /v1/models.", shown(model), self.suggestion(model));
@@ -135,8 +149,13 @@ impl Catalog {
             asked.len() >= 3 && (id.contains(&asked) || asked.contains(&id))
         };
         let models = self.models();
-        let close: Vec<String> =
-            models.data.iter().filter(|model| is_close(&model.id)).take(3).map(|model| format!("`{}`", model.id)).collect();
+        let close: Vec<String> = models
+            .data
+            .iter()
+            .filter(|model| is_close(&model.id))
+            .take(3)
+            .map(|model| format!("`{}`", model.id))
+            .collect();
         if close.is_empty() { String::new() } else { format!(" Did you mean {}?", close.join(" or ")) }
     }
 }
@@ -158,7 +177,11 @@ mod tests {
     fn entry(id: &str, status: Status, models: &[&str]) -> Entry {
         let models = models
             .iter()
-            .map(|id| Served { id: (*id).into(), created: 1, capabilities: Capabilities { chat: true, ..Capabilities::default() } })
+            .map(|id| Served {
+                id: (*id).into(),
+                created: 1,
+                capabilities: Capabilities { chat: true, ..Capabilities::default() },
+            })
             .collect();
         Entry { id: id.into(), provider: Provider::Vllm, status, models, is_known: true }
     }
@@ -170,7 +193,11 @@ mod tests {
     #[test]
     fn models_are_the_sorted_union_of_the_live_ones() {
         let catalog = Catalog {
-            entries: vec![entry("a", Status::Up, &["z", "m"]), entry("b", Status::Up, &["m", "k"]), entry("c", Status::Down, &["x"])],
+            entries: vec![
+                entry("a", Status::Up, &["z", "m"]),
+                entry("b", Status::Up, &["m", "k"]),
+                entry("c", Status::Down, &["x"]),
+            ],
         };
         let ids: Vec<String> = catalog.models().data.into_iter().map(|model| model.id).collect();
         assert_eq!(ids, ["k", "m", "z"]);
@@ -178,7 +205,13 @@ mod tests {
 
     #[test]
     fn the_first_live_backend_is_chosen() {
-        let catalog = Catalog { entries: vec![entry("a", Status::Down, &["m"]), entry("b", Status::Up, &["m"]), entry("c", Status::Up, &["m"])] };
+        let catalog = Catalog {
+            entries: vec![
+                entry("a", Status::Down, &["m"]),
+                entry("b", Status::Up, &["m"]),
+                entry("c", Status::Up, &["m"]),
+            ],
+        };
         assert_eq!(choice(&catalog, "m"), Ok("b".into()));
     }
 

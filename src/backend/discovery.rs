@@ -99,7 +99,7 @@ impl Discovery {
         let mut found = self.found;
         for served in &mut found {
             if let Some(stated) = stated.get(&served.id) {
-                served.capabilities = stated.over(served.capabilities);
+                served.capabilities = stated.capabilities.over(served.capabilities);
             }
         }
         for served in Served::all_stated(stated) {
@@ -122,8 +122,13 @@ impl Discovery {
         match self.provider {
             Provider::Ollama => {
                 for (index, served) in self.found.iter().enumerate() {
-                    let body = to_json(&[("model", &served.id)].into_iter().collect::<alloc::collections::BTreeMap<_, _>>());
-                    self.pending.push_back(Probe { path: "/api/show", body: Some(body), subject: Subject::Model(index) });
+                    let body =
+                        to_json(&[("model", &served.id)].into_iter().collect::<alloc::collections::BTreeMap<_, _>>());
+                    self.pending.push_back(Probe {
+                        path: "/api/show",
+                        body: Some(body),
+                        subject: Subject::Model(index),
+                    });
                 }
             }
             Provider::LlamaCpp => {
@@ -225,7 +230,8 @@ fn read_models(body: &[u8]) -> Option<Vec<Served>> {
     let served = list.data.into_iter().filter(|entry| !entry.id.is_empty()).take(MAX_MODELS).map(|entry| {
         let tag = list.models.iter().find(|tag| tag.model == entry.id);
         let embeds = tag.is_some_and(|tag| tag.capabilities.iter().any(|name| name == "embedding"));
-        let generates = tag.is_none_or(|tag| tag.capabilities.is_empty() || tag.capabilities.iter().any(|name| name == "completion"));
+        let generates = tag
+            .is_none_or(|tag| tag.capabilities.is_empty() || tag.capabilities.iter().any(|name| name == "completion"));
         let capabilities = if embeds && !generates { EMBEDDING } else { ASSUMED };
         Served { created: whole_secs(entry.created), id: entry.id, capabilities }
     });
@@ -258,7 +264,7 @@ impl core::fmt::Display for Probe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::StatedCapabilities;
+    use crate::types::{StatedCapabilities, StatedModel};
     use std::string::ToString;
     use std::vec;
 
@@ -307,9 +313,10 @@ mod tests {
     #[test]
     fn statements_win_and_add() {
         let models = r#"{"data":[{"id":"a"},{"id":"a"},{"id":""}]}"#;
+        let sighted = StatedCapabilities { vision: Some(true), ..StatedCapabilities::default() };
         let stated = StatedModels::from([
-            ("a".into(), StatedCapabilities { vision: Some(true), ..StatedCapabilities::default() }),
-            ("b".into(), StatedCapabilities::default()),
+            ("a".into(), StatedModel { capabilities: sighted }),
+            ("b".into(), StatedModel::default()),
         ]);
         let found = run(Provider::Vllm, &[("GET /v1/models", models)], &stated).unwrap();
         assert_eq!(found.iter().map(|served| served.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);

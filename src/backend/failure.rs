@@ -98,7 +98,9 @@ struct Body {
 impl Said {
     fn read(body: &[u8]) -> Self {
         let Ok(body) = serde_json::from_slice::<Body>(body) else { return Self::default() };
-        let text = |value: Option<&Value>| value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(ToString::to_string);
+        let text = |value: Option<&Value>| {
+            value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(ToString::to_string)
+        };
         match (&body.error, &body.detail) {
             (Some(Value::Object(error)), _) => Self {
                 message: text(error.get("message")),
@@ -130,8 +132,14 @@ mod tests {
 
     #[test]
     fn a_4xx_keeps_its_status_and_its_words_in_every_dialect() {
-        assert_eq!(message(400, r#"{"error":{"code":400,"message":"too long","type":"exceed_context_size_error"}}"#), "too long");
-        assert_eq!(message(404, r#"{"error":{"message":"no model","type":"NotFoundError","param":"model","code":404}}"#), "no model");
+        assert_eq!(
+            message(400, r#"{"error":{"code":400,"message":"too long","type":"exceed_context_size_error"}}"#),
+            "too long"
+        );
+        assert_eq!(
+            message(404, r#"{"error":{"message":"no model","type":"NotFoundError","param":"model","code":404}}"#),
+            "no model"
+        );
         assert_eq!(message(400, r#"{"error":"does not support tools"}"#), "does not support tools");
         assert_eq!(message(422, r#"{"detail":[{"msg":"field required"}]}"#), "field required");
         assert_eq!(message(422, r#"{"detail":"nope"}"#), "nope");
@@ -143,8 +151,12 @@ mod tests {
     fn a_string_code_and_param_are_kept_and_a_number_is_ours() {
         let body = r#"{"error":{"message":"m","code":"context_length_exceeded","param":"messages"}}"#;
         let value: Value = serde_json::from_str(&read_failure(400, body.as_bytes(), None).body).unwrap();
-        assert_eq!((&value["error"]["code"], &value["error"]["param"]), (&"context_length_exceeded".into(), &"messages".into()));
-        let value: Value = serde_json::from_str(&read_failure(400, br#"{"error":{"message":"m","code":400}}"#, None).body).unwrap();
+        assert_eq!(
+            (&value["error"]["code"], &value["error"]["param"]),
+            (&"context_length_exceeded".into(), &"messages".into())
+        );
+        let value: Value =
+            serde_json::from_str(&read_failure(400, br#"{"error":{"message":"m","code":400}}"#, None).body).unwrap();
         assert_eq!(value["error"]["code"], "bad_request");
     }
 

@@ -326,6 +326,12 @@ fn parse_base_url(url: &str) -> Option<String> {
     is_right.then(|| base.strip_suffix("/v1").unwrap_or(base).trim_end_matches('/').to_owned())
 }
 
+#[wasm_bindgen(module = "/src/js/config.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = refuseToStart)]
+    fn refuse_to_start(sentence: &str);
+}
+
 #[wasm_bindgen(module = "cloudflare:workers")]
 extern "C" {
     #[wasm_bindgen(thread_local_v2, js_name = env)]
@@ -345,7 +351,12 @@ pub(crate) fn current() -> Rc<Config> {
         let lookup = |name: &str| ENV.with(|env| Reflect::get(env, &JsString::from(name)).ok()?.as_string());
         match Config::parse(lookup) {
             Ok(config) => Rc::new(config),
-            Err(invalid) => wasm_bindgen::throw_str(&invalid.to_string()),
+            Err(invalid) => {
+                let sentence = invalid.to_string();
+                refuse_to_start(&sentence);
+                // Not reached: the call above throws.
+                wasm_bindgen::throw_str(&sentence)
+            }
         }
     };
     CURRENT.with(|current| Rc::clone(current.get_or_init(read)))
@@ -395,7 +406,7 @@ mod tests {
             ),
             ("BACKENDS", r#"[{"id":"a","provider":"vllm","url":"http://h","api_key":"GPU_KEY"}]"#),
             ("BACKENDS", r#"[{"id":"a","provider":"vllm","url":"http://h","api_key":"sk-verysecret"}]"#),
-            ("BACKENDS", r#"[{"id":"a","provider":"vllm","url":"http://h","models":{"m":{"sight":true}}}]"#),
+            ("BACKENDS", r#"[{"id":"a","provider":"vllm","url":"http://h","models":{"m":{"vision":true}}}]"#),
             ("JWT_SECRET", ""),
             ("JWT_SECRET", "verysecret"),
             ("JWT_SECRET_PREVIOUS", "verysecret"),

@@ -35,10 +35,3 @@ export async function readBody(body, limitBytes) {
   }
   return whole;
 }
-
-/** Calls a Durable Object: JSON text in, JSON text out. */
-export async function callObject(namespace, name, request) {
-  const stub = namespace.get(namespace.idFromName(name));
-  const response = await stub.fetch("http://object/", { method: "POST", body: request });
-  return response.text();
-}

@@ -1,9 +1,11 @@
 //! Whose an e-mail address is.
 
+use std::rc::Rc;
+
 use serde::{Deserialize, Serialize};
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
-use super::{Refusal, is_empty, migrate, reply, rows};
+use super::{Refusal, Sql, question, reply};
 
 const SCHEMA: &[&str] = &["CREATE TABLE owner (user_id TEXT NOT NULL)"];
 
@@ -24,26 +26,25 @@ pub(crate) enum AddressCall {
 #[durable_object(fetch)]
 #[derive(Debug)]
 pub struct Address {
-    state: State,
+    sql: Rc<Sql>,
 }
 
 impl DurableObject for Address {
     fn new(state: State, _env: Env) -> Self {
-        Self { state }
+        Self { sql: Sql::of(&state) }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let call: AddressCall = request.json().await?;
-        let sql = self.state.storage().sql();
+        let call: AddressCall = question(&mut request).await?;
         match call {
-            AddressCall::Find if is_empty(&sql)? => reply::<Option<String>>(Ok(None)),
+            AddressCall::Find if self.sql.is_empty()? => reply::<Option<String>>(Ok(None)),
             AddressCall::Find => reply(Ok::<_, Refusal>(self.owner()?)),
             AddressCall::Claim { user_id } => {
-                migrate(&sql, SCHEMA)?;
+                self.sql.migrate(SCHEMA)?;
                 if let Some(owner) = self.owner()? {
                     return reply(Ok::<_, Refusal>(owner));
                 }
-                sql.exec("INSERT INTO owner VALUES (?)", vec![user_id.as_str().into()])?;
+                self.sql.run("INSERT INTO owner VALUES (?)", &[user_id.as_str().into()])?;
                 reply(Ok::<_, Refusal>(user_id))
             }
         }
@@ -56,7 +57,7 @@ impl Address {
         struct Owner {
             user_id: String,
         }
-        let owners = rows::<Owner>(&self.state.storage().sql(), "SELECT user_id FROM owner", Vec::new())?;
+        let owners = self.sql.rows::<Owner>("SELECT user_id FROM owner", &[])?;
         Ok(owners.into_iter().next().map(|owner| owner.user_id))
     }
 }

@@ -13,13 +13,16 @@ pub(crate) mod address;
 pub(crate) mod password;
 pub(crate) mod throttle;
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use comind::error::{Code, Error};
 use comind::types::to_json;
-use js_sys::JsString;
-use serde::de::DeserializeOwned;
+use js_sys::{Array, JsString};
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
-use worker::{Env, Response, SqlStorage, SqlStorageValue};
+use worker::{Env, Request, Response, State};
 
 use crate::log;
 
@@ -30,10 +33,13 @@ pub(crate) const ADDRESSES: &str = "ADDRESSES";
 /// See [`ACCOUNTS`].
 pub(crate) const THROTTLES: &str = "THROTTLES";
 
-#[wasm_bindgen(module = "/src/js/http.js")]
+#[wasm_bindgen(module = "/src/js/storage.js")]
 extern "C" {
     #[wasm_bindgen(catch, js_name = callObject)]
     async fn call_object(namespace: JsValue, name: &str, request: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = query)]
+    fn query_js(sql: &JsValue, statement: &str, values: Array) -> Result<String, JsValue>;
 }
 
 /// What an object answers: a value, or why not.
@@ -101,44 +107,75 @@ fn reply<T: Serialize>(outcome: Result<T, Refusal>) -> worker::Result<Response> 
     }))
 }
 
-/// Rows of a query.
-fn rows<T: DeserializeOwned>(sql: &SqlStorage, query: &str, values: Vec<SqlStorageValue>) -> worker::Result<Vec<T>> {
-    sql.exec(query, values)?.to_array()
+/// The question that an object was asked.
+async fn question<Q: DeserializeOwned>(request: &mut Request) -> worker::Result<Q> {
+    Ok(serde_json::from_str(&request.text().await?)?)
 }
 
-/// Whether an object has ever stored anything. Asking does not make it do so.
-fn is_empty(sql: &SqlStorage) -> worker::Result<bool> {
-    #[derive(Deserialize)]
-    struct Count {
-        tables: u32,
-    }
-    let query = "SELECT count(*) AS tables FROM sqlite_master WHERE name = 'schema_version'";
-    Ok(rows::<Count>(sql, query, Vec::new())?.iter().all(|count| count.tables == 0))
+/// An object's own tables.
+#[derive(Debug)]
+pub(crate) struct Sql {
+    storage: JsValue,
+    /// They are of the newest version: nobody else changes them while the object lives.
+    is_current: Cell<bool>,
 }
 
-/// Brings an object's tables to the newest version. Each step is a version of its own, never changed
-/// once released; an object is moved when it is first used after an upgrade, in one transaction.
-fn migrate(sql: &SqlStorage, steps: &[&str]) -> worker::Result<()> {
-    #[derive(Deserialize)]
-    struct Version {
-        version: usize,
+impl Sql {
+    /// The tables of the object whose state this is.
+    pub(crate) fn of(state: &State) -> Rc<Self> {
+        Rc::new(Self { storage: state.storage().sql().as_ref().clone(), is_current: Cell::new(false) })
     }
-    sql.exec("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)", None)?;
-    let stored = rows::<Version>(sql, "SELECT version FROM schema_version", Vec::new())?;
-    let done = stored.first().map_or(0, |row| row.version);
-    for step in steps.iter().skip(done) {
-        sql.exec(step, None)?;
+
+    /// Runs a statement.
+    fn run(&self, statement: &str, values: &[JsValue]) -> worker::Result<()> {
+        query_js(&self.storage, statement, values.iter().collect())?;
+        Ok(())
     }
-    if done < steps.len() {
-        sql.exec("DELETE FROM schema_version", None)?;
-        sql.exec("INSERT INTO schema_version VALUES (?)", vec![integer(steps.len() as u64)])?;
+
+    /// The rows of a query.
+    fn rows<T: DeserializeOwned>(&self, statement: &str, values: &[JsValue]) -> worker::Result<Vec<T>> {
+        Ok(serde_json::from_str(&query_js(&self.storage, statement, values.iter().collect())?)?)
     }
-    Ok(())
+
+    /// Whether the object has never stored anything. Asking does not make it do so.
+    fn is_empty(&self) -> worker::Result<bool> {
+        if self.is_current.get() {
+            return Ok(false);
+        }
+        let tables: Vec<IgnoredAny> = self.rows("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'", &[])?;
+        Ok(tables.is_empty())
+    }
+
+    /// Brings the tables to the newest version. Each step is a version of its own, never changed once
+    /// released; an object is moved when it is first used after an upgrade. All of it is one
+    /// transaction: the runtime commits when the object next waits for something.
+    fn migrate(&self, steps: &[&str]) -> worker::Result<()> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: usize,
+        }
+        if self.is_current.replace(true) {
+            return Ok(());
+        }
+        self.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)", &[])?;
+        let stored: Vec<Version> = self.rows("SELECT version FROM schema_version", &[])?;
+        let done = stored.first().map_or(0, |row| row.version);
+        for step in steps.iter().skip(done) {
+            self.run(step, &[])?;
+        }
+        if done < steps.len() {
+            self.run("DELETE FROM schema_version", &[])?;
+            self.run("INSERT INTO schema_version VALUES (?)", &[number(steps.len() as u64)])?;
+        }
+        Ok(())
+    }
 }
 
-/// A whole number for SQLite; ours are all far below 2^53.
-fn integer(number: u64) -> SqlStorageValue {
-    SqlStorageValue::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+/// A whole number for SQLite; ours are all far below 2^53, where JavaScript counts exactly.
+fn number(number: u64) -> JsValue {
+    #[expect(clippy::cast_precision_loss, reason = "times and counts")]
+    let number = number as f64;
+    number.into()
 }
 
 /// An e-mail address in the form in which two spellings of one are equal: trimmed, in lower case.

@@ -5,13 +5,15 @@
 //! of objects holds them all, so that inventing addresses fills no disk with objects; rows that no
 //! longer count are removed.
 
+use std::rc::Rc;
+
 use comind::error::Code;
 use comind::limit::Failures;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use worker::{DurableObject, Env, Request, Response, SqlStorage, State, durable_object};
+use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
-use super::{Refusal, integer, migrate, reply, rows};
+use super::{Refusal, Sql, number, question, reply};
 use crate::{config, runtime};
 
 const SCHEMA: &[&str] =
@@ -53,48 +55,48 @@ pub(crate) fn shard(key: &str) -> &str {
 #[durable_object(fetch)]
 #[derive(Debug)]
 pub struct Throttle {
-    state: State,
+    sql: Rc<Sql>,
 }
 
 impl DurableObject for Throttle {
     fn new(state: State, _env: Env) -> Self {
-        Self { state }
+        Self { sql: Sql::of(&state) }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let call: ThrottleCall = request.json().await?;
-        let sql = self.state.storage().sql();
-        migrate(&sql, SCHEMA)?;
+        let call: ThrottleCall = question(&mut request).await?;
+        let sql = &self.sql;
+        sql.migrate(SCHEMA)?;
         let now_ms = runtime::now_ms();
         match call {
-            ThrottleCall::Try { key } => reply(count_try(&sql, &key, now_ms)?),
+            ThrottleCall::Try { key } => reply(count_try(sql, &key, now_ms)?),
             ThrottleCall::Clear { key } => {
-                sql.exec("DELETE FROM failure WHERE key = ?", vec![key.into()])?;
+                sql.run("DELETE FROM failure WHERE key = ?", &[key.into()])?;
                 reply(Ok(()))
             }
             ThrottleCall::Forgive { key } => {
-                sql.exec("UPDATE failure SET count = max(0, count - 1) WHERE key = ?", vec![key.into()])?;
+                sql.run("UPDATE failure SET count = max(0, count - 1) WHERE key = ?", &[key.into()])?;
                 reply(Ok(()))
             }
         }
     }
 }
 
-fn count_try(sql: &SqlStorage, key: &str, now_ms: u64) -> worker::Result<Result<(), Refusal>> {
+fn count_try(sql: &Sql, key: &str, now_ms: u64) -> worker::Result<Result<(), Refusal>> {
     let policy = config::current().login_failures;
-    let stored = rows::<Failures>(sql, "SELECT count, last_ms FROM failure WHERE key = ?", vec![key.into()])?;
+    let stored = sql.rows::<Failures>("SELECT count, last_ms FROM failure WHERE key = ?", &[key.into()])?;
     let mut failures = stored.first().copied().unwrap_or_default();
     let wait_ms = failures.wait_ms(policy, now_ms);
     if wait_ms > 0 {
         return Ok(Err(Refusal { wait_ms: Some(wait_ms), ..Refusal::new(Code::RateLimited) }));
     }
     failures.add(policy, now_ms);
-    sql.exec(
+    sql.run(
         "INSERT OR REPLACE INTO failure VALUES (?, ?, ?)",
-        vec![key.into(), integer(failures.count.into()), integer(failures.last_ms)],
+        &[key.into(), number(failures.count.into()), number(failures.last_ms)],
     )?;
     let oldest_ms = now_ms.saturating_sub(policy.max_delay_secs.saturating_mul(2000));
-    sql.exec("DELETE FROM failure WHERE last_ms < ?", vec![integer(oldest_ms)])?;
+    sql.run("DELETE FROM failure WHERE last_ms < ?", &[number(oldest_ms)])?;
     Ok(Ok(()))
 }
 

@@ -8,9 +8,9 @@ use comind::limit::{Bucket, Standing};
 use comind::types::{User, to_json};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
-use worker::{Delay, SqlStorage};
+use worker::Delay;
 
-use super::super::{Refusal, integer, rows};
+use super::super::{Refusal, Sql, number};
 use super::{Account, Row};
 use crate::{config, log, runtime};
 
@@ -97,7 +97,7 @@ impl Account {
                     expires_at: u64,
                 }
                 let query = "SELECT expires_at FROM session WHERE id = ?";
-                let sessions = rows::<Session>(&self.sql(), query, vec![id.as_str().into()])?;
+                let sessions = self.sql.rows::<Session>(query, &[id.as_str().into()])?;
                 let is_alive = sessions.first().is_some_and(|session| session.expires_at > runtime::now_secs());
                 Ok(if is_alive && *version == row.version { Ok(None) } else { Err(Code::TokenRevoked) })
             }
@@ -110,7 +110,7 @@ impl Account {
                     revoked_at: Option<u64>,
                 }
                 let query = "SELECT hash, scopes, expires_at, revoked_at FROM api_token WHERE id = ?";
-                let tokens = rows::<Token>(&self.sql(), query, vec![id.as_str().into()])?;
+                let tokens = self.sql.rows::<Token>(query, &[id.as_str().into()])?;
                 let known =
                     tokens.into_iter().next().filter(|token| token.hash.as_bytes().ct_eq(hash.as_bytes()).into());
                 Ok(match known {
@@ -155,7 +155,7 @@ impl Account {
         if self.buckets.borrow().is_read {
             return Ok(());
         }
-        let stored = rows::<Stored>(&self.sql(), "SELECT kind, state FROM bucket", Vec::new())?;
+        let stored = self.sql.rows::<Stored>("SELECT kind, state FROM bucket", &[])?;
         let mut buckets = self.buckets.borrow_mut();
         for Stored { kind, state } in stored {
             let bucket = serde_json::from_str(&state).ok();
@@ -175,7 +175,7 @@ impl Account {
         if std::mem::replace(&mut self.buckets.borrow_mut().is_write_due, true) {
             return;
         }
-        let (sql, buckets) = (self.sql(), Rc::clone(&self.buckets));
+        let (sql, buckets) = (Rc::clone(&self.sql), Rc::clone(&self.buckets));
         self.state.wait_until(async move {
             Delay::from(WRITE_BEHIND).await;
             if let Err(error) = buckets.borrow_mut().write(&sql) {
@@ -186,15 +186,15 @@ impl Account {
 }
 
 impl Buckets {
-    fn write(&mut self, sql: &SqlStorage) -> worker::Result<()> {
+    fn write(&mut self, sql: &Sql) -> worker::Result<()> {
         self.is_write_due = false;
         for (kind, bucket) in [("requests", &self.requests), ("tokens", &self.tokens)] {
             if let Some(bucket) = bucket {
-                sql.exec("INSERT OR REPLACE INTO bucket VALUES (?, ?)", vec![kind.into(), to_json(bucket).into()])?;
+                sql.run("INSERT OR REPLACE INTO bucket VALUES (?, ?)", &[kind.into(), to_json(bucket).into()])?;
             }
         }
         if let Some((id, at)) = self.used.take() {
-            sql.exec("UPDATE api_token SET last_used_at = ? WHERE id = ?", vec![integer(at), id.into()])?;
+            sql.run("UPDATE api_token SET last_used_at = ? WHERE id = ?", &[number(at), id.into()])?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use comind::error::Code;
 use comind::types::ApiToken;
 use serde::Deserialize;
 
-use super::super::{Refusal, integer, rows};
+use super::super::{Refusal, number};
 use super::Account;
 use crate::runtime;
 
@@ -64,9 +64,9 @@ impl Account {
         if active.len() >= MAX_ACTIVE {
             return Ok(Err(Refusal::new(Code::TokenLimitReached)));
         }
-        self.sql().exec(
+        self.sql.run(
             "INSERT INTO api_token VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)",
-            vec![id.into(), name.into(), hash.into(), scopes.into(), integer(now), integer(expires_at)],
+            &[id.into(), name.into(), hash.into(), scopes.into(), number(now), number(expires_at)],
         )?;
         let row = Row {
             id: id.to_owned(),
@@ -86,13 +86,13 @@ impl Account {
             return Ok(Err(Refusal::new(Code::NotFound)));
         }
         let revoke = "UPDATE api_token SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL";
-        self.sql().exec(revoke, vec![integer(runtime::now_secs()), id.into()])?;
+        self.sql.run(revoke, &[number(runtime::now_secs()), id.into()])?;
         Ok(Ok(()))
     }
 
     fn token_rows(&self) -> worker::Result<Vec<Row>> {
         let query = "SELECT id, name, scopes, created_at, expires_at, last_used_at, revoked_at \
                      FROM api_token ORDER BY created_at DESC, id";
-        rows(&self.sql(), query, Vec::new())
+        self.sql.rows(query, &[])
     }
 }

@@ -10,9 +10,9 @@ use std::rc::Rc;
 use comind::error::Code;
 use comind::types::{ApiToken, User};
 use serde::{Deserialize, Serialize};
-use worker::{DurableObject, Env, Request, Response, SqlStorage, State, durable_object};
+use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
-use super::{Refusal, is_empty, migrate, reply, rows};
+use super::{Refusal, Sql, question, reply};
 use admission::Buckets;
 pub(crate) use admission::{Admitted, Shown};
 
@@ -100,20 +100,20 @@ pub(crate) struct SignedIn {
 #[derive(Debug)]
 pub struct Account {
     state: State,
+    sql: Rc<Sql>,
     buckets: Rc<RefCell<Buckets>>,
 }
 
 impl DurableObject for Account {
     fn new(state: State, _env: Env) -> Self {
-        Self { state, buckets: Rc::default() }
+        Self { sql: Sql::of(&state), state, buckets: Rc::default() }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let call: AccountCall = request.json().await?;
-        let sql = self.sql();
-        let is_made = !is_empty(&sql)?;
+        let call: AccountCall = question(&mut request).await?;
+        let is_made = !self.sql.is_empty()?;
         if is_made || matches!(call, AccountCall::Seed { .. }) {
-            migrate(&sql, SCHEMA)?;
+            self.sql.migrate(SCHEMA)?;
         }
         match call {
             AccountCall::Seed { user_id, email, password } => reply(self.seed(&user_id, &email, &password.into())?),
@@ -166,11 +166,7 @@ impl Row {
 }
 
 impl Account {
-    fn sql(&self) -> SqlStorage {
-        self.state.storage().sql()
-    }
-
     fn row(&self) -> worker::Result<Option<Row>> {
-        Ok(rows::<Row>(&self.sql(), "SELECT * FROM user", Vec::new())?.into_iter().next())
+        Ok(self.sql.rows::<Row>("SELECT * FROM user", &[])?.into_iter().next())
     }
 }

@@ -4,7 +4,7 @@ use comind::error::Code;
 use comind::secret::Secret;
 use comind::token::jwt::REFRESH_LIFETIME_SECS;
 
-use super::super::{Refusal, integer, password};
+use super::super::{Refusal, number, password};
 use super::{Account, SignedIn};
 use crate::runtime;
 
@@ -22,20 +22,20 @@ impl Account {
         let Some(hash) = password::hash(given, &runtime::random()) else {
             return Ok(Err(Refusal::new(Code::InternalError)));
         };
-        let sql = self.sql();
+        let sql = &self.sql;
         if row.is_some() {
             let change = "UPDATE user SET password_hash = ?, seed_hash = ?, version = version + 1, is_suspended = 0";
-            sql.exec(change, vec![hash.as_str().into(), hash.as_str().into()])?;
-            sql.exec("DELETE FROM session", None)?;
+            sql.run(change, &[hash.as_str().into(), hash.as_str().into()])?;
+            sql.run("DELETE FROM session", &[])?;
         } else {
-            sql.exec(
+            sql.run(
                 "INSERT INTO user VALUES (?, ?, ?, ?, 'admin', '', 1, 1, 0, ?)",
-                vec![
+                &[
                     user_id.into(),
                     email.into(),
                     hash.as_str().into(),
                     hash.as_str().into(),
-                    integer(runtime::now_secs()),
+                    number(runtime::now_secs()),
                 ],
             )?;
         }
@@ -55,11 +55,11 @@ impl Account {
         }
         let session_id = runtime::random_id();
         let now = runtime::now_secs();
-        let sql = self.sql();
-        sql.exec("DELETE FROM session WHERE expires_at <= ?", vec![integer(now)])?;
-        sql.exec(
+        let sql = &self.sql;
+        sql.run("DELETE FROM session WHERE expires_at <= ?", &[number(now)])?;
+        sql.run(
             "INSERT INTO session VALUES (?, ?, ?)",
-            vec![session_id.as_str().into(), integer(now), integer(now + REFRESH_LIFETIME_SECS)],
+            &[session_id.as_str().into(), number(now), number(now + REFRESH_LIFETIME_SECS)],
         )?;
         Ok(Ok(SignedIn { user: row.to_user(), session_id }))
     }
