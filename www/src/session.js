@@ -16,7 +16,9 @@ export class Session {
     this.#form = dialog.querySelector("form");
     this.#problem = dialog.querySelector(".problem");
     // Nothing behind the dialog works without a session, so Esc does not leave it.
-    dialog.addEventListener("cancel", (event) => event.preventDefault());
+    dialog.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") event.preventDefault();
+    });
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
@@ -36,7 +38,7 @@ export class Session {
     this.#dialog.querySelector(".reason").textContent = reason;
     this.#problem.textContent = "";
     this.#form.elements.password.value = "";
-    // Closing by Esc twice is a habit browsers grant against any page: open it again.
+    // A phone's way back closes it all the same: it opens again.
     this.#dialog.onclose = () => this.#pending && this.#dialog.showModal();
     this.#dialog.showModal();
     (this.#form.elements.email.value ? this.#form.elements.password : this.#form.elements.email).focus();
