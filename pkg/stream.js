@@ -117,8 +117,9 @@ export class ChatStream {
   /** The chunks that these bytes complete. */
   #push(bytes) {
     const core = this.#core;
-    // Views are made anew each time: memory that has grown leaves the old ones empty.
-    new Uint8Array(this.#memory.buffer, core.input(bytes.length), bytes.length).set(bytes);
+    // Each view is made after the call that may let the memory grow, which empties all views before it.
+    const address = core.input(bytes.length);
+    new Uint8Array(this.#memory.buffer, address, bytes.length).set(bytes);
     const length = core.push(bytes.length);
     if (length === 0) return [];
     return JSON.parse(utf8.decode(new Uint8Array(this.#memory.buffer, core.output(), length)));
