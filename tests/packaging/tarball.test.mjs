@@ -1,0 +1,61 @@
+// What is in the tarball, and what is not.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import test from "node:test";
+
+import { makeProject, pack } from "./tarball.mjs";
+
+const read = (path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8");
+
+test("the tarball holds exactly the package", async (t) => {
+  const { files } = await pack(t);
+  assert.deepEqual(
+    [...files].sort(),
+    [
+      "LICENSE",
+      "README.md",
+      "call.js",
+      "client.js",
+      "error.js",
+      "index.d.ts",
+      "index.js",
+      "node.js",
+      "package.json",
+      "runtime.js",
+      "slim.js",
+      "stream.js",
+      "wasm/core.js",
+      "wasm/core_bg.wasm",
+      "workerd.js",
+    ].sort(),
+  );
+  assert.equal(await read("pkg/LICENSE"), await read("LICENSE"));
+});
+
+test("the wasm asks for nothing but its glue and names no folder of the machine that built it", async (t) => {
+  const folder = await makeProject(t);
+  const wasm = await readFile(join(folder, "node_modules/@co-mind/client/wasm/core_bg.wasm"));
+  const imports = WebAssembly.Module.imports(new WebAssembly.Module(wasm));
+  assert.ok(imports.length > 0);
+  assert.deepEqual([...new Set(imports.map(({ module }) => module))], ["./core_bg.js"]);
+  for (const place of ["/home/", "/root/", "/cargo/registry", process.cwd()])
+    assert.ok(!wasm.includes(place), `the wasm names ${place}`);
+});
+
+test("nothing written by hand in the package writes to the console", async (t) => {
+  const { files } = await pack(t);
+  // The glue warns, on a server's wrong content type; that is for its operator to see.
+  const written = files.filter((file) => file.endsWith(".js") && !file.startsWith("wasm/"));
+  assert.ok(written.length > 5);
+  for (const file of written) assert.ok(!(await read(`pkg/${file}`)).includes("console."), file);
+});
+
+test("the declared codes are the codes of the core", async () => {
+  const rust = (await read("src/error.rs")).matchAll(/^ {4}[A-Z]\w+ = "(\w+)", \d+, \w+, \w+;/gm);
+  const core = Array.from(rust, ([, code]) => code).sort();
+  const union = /export type ErrorCode =([^;]+);/.exec(await read("pkg/index.d.ts"))[1];
+  const declared = Array.from(union.matchAll(/"(\w+)"/g), ([, code]) => code).sort();
+  assert.ok(core.length > 20);
+  assert.deepEqual(declared, core);
+});
