@@ -38,7 +38,9 @@ async function finish(exchange) {
 /** Asserts that the edge lets go of the backend, which keeps on sending as a model would. */
 async function leaves(exchange) {
   const sending = setInterval(() => void exchange.send(event({ content: " more" })), 50);
-  await within(5_000, exchange.closed, "the backend's connection closes").finally(() => clearInterval(sending));
+  await within(5_000, exchange.closed, "the backend's connection closes").finally(() =>
+    clearInterval(sending),
+  );
 }
 
 /** What is asked and answered in one go. */
