@@ -7,7 +7,11 @@ cd "$(dirname "$0")"
 
 BUDGET_BYTES=60000 # wasm + JavaScript, gzipped: what a page loads
 
-RUSTFLAGS="-C target-feature=+simd128 --remap-path-prefix=$HOME/.cargo/registry/src= --remap-path-prefix=$PWD/..=" wasm-pack --quiet build . --target web --profile client --mode no-install \
+# The folders of this machine are nobody's business, and would make two builds differ.
+export RUSTFLAGS="-C target-feature=+simd128"
+RUSTFLAGS+=" --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src= --remap-path-prefix=$COMIND_ROOT="
+
+wasm-pack --quiet build . --target web --profile client --mode no-install \
   --no-pack --no-typescript --no-gitignore --out-dir wasm --out-name core
 
 node sizes.mjs "$BUDGET_BYTES"
