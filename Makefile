@@ -81,7 +81,7 @@ test: ## everything, in the order that fails fastest
 	$(env) node scripts/test.mjs
 
 sizes: build ## what a cold start and a page load read
-	$(env) node www/build.mjs
+	$(env) node scripts/sizes.mjs && node pkg/sizes.mjs 60000 && node www/build.mjs
 
 clean: ## remove what was built (not the cache of tools, not .data)
 	rm -rf target worker/build pkg/wasm www/dist

@@ -2,7 +2,7 @@
 # Builds what is out of date: `scripts/build.sh [--force] [edge] [pkg] [www]`, all three when none is named.
 #
 # A part is out of date when the content of what it is made from has changed since it was built here; a
-# changed clock or a new checkout does not matter. Sizes are printed at the end, and held to their budgets.
+# changed clock or a new checkout does not matter. The size of what is built is printed, and held to its budget.
 set -euo pipefail
 # shellcheck source=scripts/env.sh
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
@@ -29,6 +29,11 @@ build_edge() {
 build_pkg() { pkg/build.sh; }
 build_www() { node www/build.mjs; }
 
+# Each fails over its budget; www/build.mjs holds the page to its own.
+size_edge() { node scripts/sizes.mjs; }
+size_pkg() { node pkg/sizes.mjs 60000; }
+size_www() { :; }
+
 # The hash of names and contents of all files in these places; a place that is not there counts as empty.
 hash_of() {
   find "$@" -type f -not -name '*.tgz' 2>/dev/null | LC_ALL=C sort | xargs -r sha256sum | sha256sum | cut -d ' ' -f 1
@@ -54,15 +59,7 @@ for part in "${parts[@]}"; do
   hash=$(hash_of ${inputs[$part]})
   if $force || [ ! -e "${output[$part]}" ] || [ "$hash" != "$(cat "$stamps/$part" 2>/dev/null)" ]; then
     step "$part" "build_$part"
+    "size_$part"
     echo "$hash" >"$stamps/$part"
   fi
-done
-exec 9>&-
-
-for part in "${parts[@]}"; do
-  case $part in
-    edge) node scripts/sizes.mjs ;;
-    pkg) node pkg/sizes.mjs 60000 ;;
-    www) ;; # the package's size above is the larger half; www/build.mjs holds the page to its own budget
-  esac
 done
