@@ -50,7 +50,7 @@ export class CoMind {
        * Asks a model. Scope `chat:write`.
        *
        * With `stream: true` the answer is iterated: `for await (const chunk of stream)`.
-       * Parameters are checked before anything is sent; those not listed here reach the backend as they are.
+       * The edge checks the parameters that it knows; all others reach the backend as they are.
        */
       create(params: ChatParams & { stream: true }, options?: RequestOptions): Promise<ChatStream>;
       create(
