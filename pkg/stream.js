@@ -148,9 +148,10 @@ export class ChatStream {
   }
 
   #release() {
-    if (!this.#core) return;
-    this.#answer = this.#core.answer();
-    this.#core.free();
+    const core = this.#core;
+    if (!core) return;
     this.#core = null;
+    this.#answer = core.answer();
+    core.free();
   }
 }
