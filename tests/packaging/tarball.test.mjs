@@ -1,6 +1,7 @@
 // What is in the tarball, and what is not.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
 
@@ -39,7 +40,7 @@ test("the wasm asks for nothing but its glue and names no folder of the machine 
   const imports = WebAssembly.Module.imports(new WebAssembly.Module(wasm));
   assert.ok(imports.length > 0);
   assert.deepEqual([...new Set(imports.map(({ module }) => module))], ["./core_bg.js"]);
-  for (const place of ["/home/", "/root/", "/cargo/registry", process.cwd()])
+  for (const place of [homedir(), tmpdir(), process.env.CARGO_HOME ?? "/.cargo", process.cwd()])
     assert.ok(!wasm.includes(place), `the wasm names ${place}`);
 });
 
