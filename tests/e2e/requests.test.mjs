@@ -1,6 +1,7 @@
 // Requests that are wrong: each gets its row of the error table, in the one form.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { gzipSync } from "node:zlib";
 
 import { Connection } from "./caller.mjs";
 import { assertFailure, openScene } from "./scene.mjs";
@@ -268,10 +269,15 @@ describe("where JSON is due", () => {
       );
     });
   }
-  test("no type at all is 415", async () => {
-    const answer = await caller.post(CHAT, new TextEncoder().encode(body), {
-      headers: { "content-type": "" },
-    });
+  test("no type at all is taken for JSON", async () => {
+    const headers = { authorization: `Bearer ${caller.token}` };
+    const connection = await Connection.open(scene.url, { method: "POST", path: CHAT, headers, body });
+    (await scene.upstream.next()).reply(completion());
+    assert.equal((await connection.head()).status, 200);
+    connection.leave();
+  });
+  test("a compressed body is 415", async () => {
+    const answer = await caller.post(CHAT, gzipSync(body), { headers: { "content-encoding": "gzip" } });
     assertFailure(answer, 415, "unsupported_media_type");
   });
   for (const type of [

@@ -97,11 +97,12 @@ export class Upstream {
   /** The next request for work; fails when none comes. */
   next(limitMs = 10_000) {
     if (this.#arrived.length > 0) return Promise.resolve(this.#arrived.shift());
-    return within(
-      limitMs,
-      new Promise((resolve) => this.#waiting.push(resolve)),
-      "a request reaches the backend",
-    );
+    let waiter;
+    const arrival = new Promise((resolve) => this.#waiting.push((waiter = resolve)));
+    return within(limitMs, arrival, "a request reaches the backend").catch((failure) => {
+      this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
+      throw failure;
+    });
   }
 
   /** From now on every request for work goes to this function instead of `next`. */
