@@ -174,6 +174,15 @@ impl Error {
         Self { param: Some(param.into()), ..Self::new(Code::BadRequest, message) }
     }
 
+    /// When to try again, in milliseconds; for a fault of the servers a short wait where none is known.
+    /// `None`: trying again is no use, or needs no wait.
+    #[must_use]
+    pub fn wait_ms(&self) -> Option<u64> {
+        const SERVER_WAIT_MS: u64 = 1000;
+        let default = matches!(self.code.kind(), Kind::Server).then_some(SERVER_WAIT_MS);
+        self.retry_after_ms.or(default)
+    }
+
     /// The same failure, saying when to try again.
     #[must_use]
     pub fn retry_after_ms(mut self, wait_ms: u64) -> Self {

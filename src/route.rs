@@ -60,7 +60,7 @@ macro_rules! routes {
                 match self { $(Self::$name => Method::$method,)+ }
             }
 
-            /// The path; `{id}` stands for the rest of it, slashes included.
+            /// The path; `{id}` stands for its last segment, or for a model's all the rest.
             #[must_use]
             pub const fn path(self) -> &'static str {
                 match self { $(Self::$name => $path,)+ }
@@ -156,6 +156,10 @@ pub fn find(method: &str, path: &str) -> Result<Match, NoMatch> {
 fn id_of(route: Route, path: &str) -> Option<String> {
     let start = route.path().strip_suffix("{id}")?;
     let id = path.strip_prefix(start).filter(|id| !id.is_empty())?;
+    // Ids of models are names with slashes in them (`Qwen/Qwen2.5-32B-Instruct`); ours are not.
+    if id.contains('/') && route != Route::Model {
+        return None;
+    }
     percent_decode(id)
 }
 
@@ -197,8 +201,9 @@ mod tests {
     #[test]
     fn every_route_is_found_by_its_own_path() {
         for &route in Route::ALL {
-            let path = route.path().replace("{id}", "x/y");
-            let id = if route.path().ends_with("{id}") { "x/y" } else { "" };
+            let name = if route == Route::Model { "x/y" } else { "x" };
+            let path = route.path().replace("{id}", name);
+            let id = if route.path().ends_with("{id}") { name } else { "" };
             assert_eq!(find(route.method().as_str(), &path), Ok(Match { route, id: id.into() }));
         }
     }
@@ -239,6 +244,7 @@ mod tests {
             "/v1/",
             "/models",
             "/v1/models/",
+            "/v1/api-tokens/x/y",
             "/health/",
             "/v1/models/%",
             "/v1/models/%zz",

@@ -53,7 +53,7 @@ pub struct Health {
 }
 
 /// `{"email":"…","password":"…"}`: sign in.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct LoginRequest {
     /// The address, in any letter case.
     pub email: String,
@@ -258,14 +258,13 @@ pub struct ModelCapabilities {
 }
 
 /// `{"name":"…","scopes":["chat:write"],"expires_in_days":90}`: make a personal access token.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug)]
 pub struct CreateApiTokenRequest {
     /// 1–100 characters, unique among the user's active tokens.
     pub name: String,
     /// At least one.
     pub scopes: Vec<String>,
     /// 1–365; 90 when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in_days: Option<u32>,
 }
 

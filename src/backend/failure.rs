@@ -23,7 +23,7 @@ pub struct UpstreamFailure {
 
 impl From<&Error> for UpstreamFailure {
     fn from(error: &Error) -> Self {
-        Self { status: error.code.status(), body: error.to_json(), retry_after_ms: error.retry_after_ms }
+        Self { status: error.code.status(), body: error.to_json(), retry_after_ms: error.wait_ms() }
     }
 }
 
@@ -41,13 +41,20 @@ const MAX_MESSAGE_CHARS: usize = 2000;
 pub fn read_failure(status: u16, body: &[u8], retry_after_ms: Option<u64>) -> UpstreamFailure {
     let of = |code, message| {
         let error = Error::new(code, message);
-        UpstreamFailure { retry_after_ms, ..UpstreamFailure::from(&error) }
+        let failure = UpstreamFailure::from(&error);
+        UpstreamFailure { retry_after_ms: retry_after_ms.or(failure.retry_after_ms), ..failure }
     };
     match status {
-        401 | 403 => of(Code::UpstreamError, "The backend refused the edge's own credentials. Ask the operator."),
+        401 | 403 => UpstreamFailure {
+            retry_after_ms: None,
+            ..of(
+                Code::UpstreamError,
+                "The backend refused the edge's own credentials. Trying again is no use until the operator has set them right.",
+            )
+        },
         408 | 504 => of(Code::UpstreamTimeout, "The backend took too long."),
         503 => UpstreamFailure {
-            retry_after_ms: retry_after_ms.or(Some(LOADING_RETRY_MS)),
+            retry_after_ms: Some(retry_after_ms.unwrap_or(LOADING_RETRY_MS)),
             ..of(Code::NoBackendAvailable, "The backend is not ready: it may be loading the model. Try again soon.")
         },
         400..=499 => pass_through(status, body, retry_after_ms),
@@ -97,7 +104,7 @@ struct Body {
 
 impl Said {
     fn read(body: &[u8]) -> Self {
-        let Ok(body) = serde_json::from_slice::<Body>(body) else { return Self::default() };
+        let Ok(body) = serde_json::from_slice::<Body>(body) else { return Self::read_text(body) };
         let text = |value: Option<&Value>| {
             value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(ToString::to_string)
         };
@@ -115,6 +122,15 @@ impl Said {
             (_, Some(detail)) => Self { message: text(Some(detail)), ..Self::default() },
             _ => Self { message: body.message, ..Self::default() },
         }
+    }
+}
+
+impl Said {
+    /// A sentence without any form around it; a page of HTML says nothing to a program.
+    fn read_text(body: &[u8]) -> Self {
+        let text = core::str::from_utf8(body).unwrap_or_default().trim();
+        let is_sentence = !text.is_empty() && !text.starts_with(['<', '{', '[']) && !text.contains('\0');
+        Self { message: is_sentence.then(|| text.to_string()), ..Self::default() }
     }
 }
 
@@ -144,6 +160,7 @@ mod tests {
         assert_eq!(message(422, r#"{"detail":[{"msg":"field required"}]}"#), "field required");
         assert_eq!(message(422, r#"{"detail":"nope"}"#), "nope");
         assert_eq!(message(400, r#"{"object":"error","message":"old vLLM","code":400}"#), "old vLLM");
+        assert_eq!(message(404, " no such model\n"), "no such model");
         assert_eq!(message(429, "<html>slow down</html>"), "The backend refused the request with status 429.");
     }
 

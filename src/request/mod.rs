@@ -3,6 +3,7 @@
 //! The body goes on to the backend as the caller's own bytes; whatever is not named here
 //! (`stop`, `seed`, `response_format`, vendor fields, …) is not looked at.
 
+mod account;
 mod message;
 
 use alloc::borrow::Cow;
@@ -79,8 +80,8 @@ impl ChatRequest {
             return Err(Error::bad_param("model", "`model` must not be empty."));
         }
         let messages = Messages::parse(fields.messages)?;
-        in_range(fields.temperature, "temperature", 0.0, 2.0)?;
-        in_range(fields.top_p, "top_p", 0.0, 1.0)?;
+        in_range(fields.temperature, "temperature", 0, 2)?;
+        in_range(fields.top_p, "top_p", 0, 1)?;
         let max_tokens = at_least_one(fields.max_tokens, "max_tokens")?;
         let max_completion_tokens = at_least_one(fields.max_completion_tokens, "max_completion_tokens")?;
         let tools: Option<alloc::vec::Vec<&RawValue>> = optional(fields.tools, "tools", "an array")?;
@@ -181,9 +182,9 @@ fn required<'a, T: Deserialize<'a>>(
     optional(value, name, expected)?.ok_or_else(|| Error::bad_param(name, format!("`{name}` is required.")))
 }
 
-fn in_range(value: Option<&RawValue>, name: &'static str, low: f64, high: f64) -> Result<(), Error> {
+fn in_range(value: Option<&RawValue>, name: &'static str, low: u8, high: u8) -> Result<(), Error> {
     let number: Option<f64> = optional(value, name, "a number")?;
-    if number.is_none_or(|number| (low..=high).contains(&number)) {
+    if number.is_none_or(|number| (f64::from(low)..=f64::from(high)).contains(&number)) {
         return Ok(());
     }
     Err(Error::bad_param(name, format!("`{name}` must be between {low} and {high}.")))

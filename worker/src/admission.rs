@@ -27,8 +27,18 @@ impl Reservation {
     /// Corrects the allowance behind the answer. `None`: the backend did not say; then the
     /// reservation stays as it is.
     pub fn settle(self, usage: Option<Usage>) {
-        let Some(usage) = usage else { return };
-        let call = AccountCall::Settle { reserved: self.tokens, used: usage.total_tokens };
+        if let Some(usage) = usage {
+            self.correct(usage.total_tokens);
+        }
+    }
+
+    /// Gives all of it back: nothing was used.
+    pub(crate) fn release(self) {
+        self.correct(0);
+    }
+
+    fn correct(self, used: u64) {
+        let call = AccountCall::Settle { reserved: self.tokens, used };
         let (env, user_id) = (self.env, self.user_id);
         self.ctx.wait_until(async move {
             // A failure is logged where it happens; the caller has the answer already.

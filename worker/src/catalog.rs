@@ -35,16 +35,19 @@ pub(crate) async fn read(max_age_ms: u64) -> Rc<Catalog> {
     }
 }
 
-/// Notes that a backend could not be reached, until it is asked again.
-pub(crate) fn mark_down(id: &str) {
-    log::backend(id, "cannot be reached");
+/// Asks a backend that lost a request whether it is there at all, and remembers the answer.
+pub(crate) async fn is_alive(backend: &Backend) -> bool {
+    let config = config::current();
+    let before = CACHED.with_borrow(|cached| cached.as_ref().map(|cached| Rc::clone(&cached.catalog)));
+    let now = discover(backend, &config, before.as_deref()).await;
+    let is_alive = now.status != Status::Down;
     CACHED.with_borrow_mut(|cached| {
-        if let Some(cached) = cached {
-            for entry in Rc::make_mut(&mut cached.catalog).entries.iter_mut().filter(|entry| entry.id == id) {
-                entry.status = Status::Down;
-            }
+        let entries = cached.as_mut().map(|cached| &mut Rc::make_mut(&mut cached.catalog).entries);
+        if let Some(entry) = entries.into_iter().flatten().find(|entry| entry.id == backend.id) {
+            *entry = now;
         }
     });
+    is_alive
 }
 
 async fn refresh() -> Rc<Catalog> {

@@ -100,7 +100,7 @@ impl Answer {
 impl From<&Error> for Answer {
     fn from(error: &Error) -> Self {
         let answer = Self::json_text(error.code.status(), error.to_json());
-        let answer = match error.retry_after_ms {
+        let answer = match error.wait_ms() {
             Some(wait_ms) => answer.with("retry-after", to_retry_after_secs(wait_ms).to_string()),
             None => answer,
         };

@@ -1,14 +1,11 @@
 //! The core's relay, as the pump in `js/upstream.js` calls it.
 
-use std::rc::Rc;
-
 use comind::chat::{Relay, Verdict};
 use comind::error::{Code, Error};
 use comind::sse::encoder::write_data;
 use wasm_bindgen::prelude::*;
 
 use crate::admission::Reservation;
-use crate::catalog;
 use crate::upstream::{Failure, Outcome};
 
 /// Watches one stream. Made by the handler, used and freed by the pump.
@@ -18,13 +15,12 @@ pub struct StreamRelay {
     /// What [`push`](Self::push) could not hand out as a part of the chunk.
     out: Vec<u8>,
     reservation: Option<Reservation>,
-    backend: Rc<str>,
 }
 
 impl StreamRelay {
     /// A relay that settles the reservation when the stream has ended.
-    pub fn new(relay: Relay, reservation: Reservation, backend: Rc<str>) -> Self {
-        Self { relay, out: Vec::new(), reservation: Some(reservation), backend }
+    pub fn new(relay: Relay, reservation: Reservation) -> Self {
+        Self { relay, out: Vec::new(), reservation: Some(reservation) }
     }
 
     fn settle(&mut self) {
@@ -79,16 +75,14 @@ impl StreamRelay {
 
     /// The error event for a backend that failed after the first heartbeat had gone out.
     pub fn refuse(&mut self, outcome: Outcome) -> Vec<u8> {
-        self.settle();
-        match outcome.into_answer() {
-            Ok(answer) => error_event(&answer.to_failure().body).into_bytes(),
-            Err(failure) => {
-                if failure == Failure::Refused {
-                    catalog::mark_down(&self.backend);
-                }
-                error_event(&Error::from(failure).to_json()).into_bytes()
-            }
+        if let Some(reservation) = self.reservation.take() {
+            reservation.release();
         }
+        let body = match outcome.into_answer() {
+            Ok(answer) => answer.to_failure().body,
+            Err(failure) => Error::from(failure).to_json(),
+        };
+        error_event(&body).into_bytes()
     }
 }
 

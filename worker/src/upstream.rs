@@ -51,8 +51,8 @@ extern "C" {
 /// Why a backend gave no answer. The words stand in `js/upstream.js`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Failure {
-    /// No connection, or it broke before the answer's head. Nothing was accepted.
-    Refused,
+    /// No connection, or it broke before the answer's head. The runtime does not say which.
+    Lost,
     /// The head or the first byte took too long.
     Timeout,
     /// The answer broke off, or never began.
@@ -67,7 +67,7 @@ impl Failure {
     /// The failure that JavaScript calls so.
     pub fn from_word(word: &str) -> Self {
         match word {
-            "refused" => Self::Refused,
+            "lost" => Self::Lost,
             "timeout" => Self::Timeout,
             "too large" => Self::TooLarge,
             "left" => Self::Left,
@@ -76,16 +76,13 @@ impl Failure {
     }
 }
 
-/// While a backend that cannot be reached may come back, in milliseconds.
+/// A backend that was too slow is to be left in peace for so long, in milliseconds.
 const RETRY_AFTER_MS: u64 = 5000;
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Refused => {
-                Self::new(Code::NoBackendAvailable, "No backend that serves this model can be reached. Try again soon.")
-                    .retry_after_ms(RETRY_AFTER_MS)
-            }
+            Failure::Lost => Self::new(Code::UpstreamError, "The backend closed the connection before it answered."),
             Failure::Timeout => {
                 Self::new(Code::UpstreamTimeout, "The backend took too long.").retry_after_ms(RETRY_AFTER_MS)
             }

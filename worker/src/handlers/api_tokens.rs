@@ -2,7 +2,6 @@
 
 use comind::auth::Scopes;
 use comind::error::{Code, Error};
-use comind::request::read_object;
 use comind::token::pat::{Pat, user_of};
 use comind::types::{ApiToken, CreateApiTokenRequest, ScopeList, User, to_json};
 use serde::Serialize;
@@ -40,8 +39,8 @@ pub(crate) async fn create(context: &RequestContext, user: &User) -> Result<Answ
         created_at: &'a str,
         expires_at: &'a str,
     }
-    let (_, body) = read_json_body(&context.request, BODY_LIMIT_BYTES).await?;
-    let wanted: CreateApiTokenRequest = read_object(&body)?;
+    let (_, body) = read_json_body(&context.request, BODY_LIMIT_BYTES.min(context.config.body_limit_bytes)).await?;
+    let wanted = CreateApiTokenRequest::parse(&body)?;
     let name = wanted.name.trim();
     if !(1..=MAX_NAME_CHARS).contains(&name.chars().count()) {
         return Err(Error::bad_param("name", "`name` must have 1 to 100 characters."));

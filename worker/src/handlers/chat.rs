@@ -1,7 +1,5 @@
 //! `POST /v1/chat/completions`.
 
-use std::rc::Rc;
-
 use comind::chat::Relay;
 use comind::error::{Code, Error};
 use comind::request::ChatRequest;
@@ -13,7 +11,7 @@ use wasm_bindgen::JsValue;
 
 use crate::admission::{Admission, Reservation};
 use crate::catalog;
-use crate::config::Backend;
+use crate::config::{Backend, Config};
 use crate::context::RequestContext;
 use crate::http::{Answer, Body, read_json_body};
 use crate::relay::StreamRelay;
@@ -25,6 +23,8 @@ const RECENT_MS: u64 = 1000;
 
 /// Answers a chat completion: the backend's own answer, as the backend gave it.
 ///
+/// A backend that turns out to be gone hands its place to the next one that has the model.
+///
 /// # Errors
 ///
 /// The whole table of the contract.
@@ -33,30 +33,27 @@ pub(crate) async fn complete(context: &RequestContext, caller: Admission) -> Res
     let request = ChatRequest::parse(&bytes)?;
     drop(bytes);
     let signal = Reflect::get(&context.request, &JsString::from("signal")).unwrap_or(JsValue::UNDEFINED);
-    let mut reservation = Some(caller.reservation);
-    // Each turn takes one backend off the list, so it ends.
-    for _ in 0..=context.config.backends.len() {
+    for _ in &context.config.backends {
         let backend = choose(context, &request).await?;
-        let Some(reserved) = reservation.take() else { break };
+        let call = Call { config: &context.config, backend, body: &body, signal: &signal };
         let outcome = if request.stream {
-            stream(context, backend, &request, &body, reserved, &signal).await
+            call.stream(&request, caller.reservation.clone()).await
         } else {
-            plain(context, backend, &body, reserved, &signal).await
+            call.plain(caller.reservation.clone()).await
         };
         match outcome {
-            Ok(answer) => return Ok(answer),
-            // Nothing was accepted, so another backend may be tried.
-            Err((Failure::Refused, returned)) => {
-                catalog::mark_down(&backend.id);
-                reservation = returned;
-                if reservation.is_none() {
-                    return Err(Failure::Refused.into());
-                }
+            Err(Failure::Lost) if !catalog::is_alive(backend).await => {}
+            Err(failure) => {
+                caller.reservation.release();
+                return Err(failure.into());
             }
-            Err((failure, _)) => return Err(failure.into()),
+            Ok(answer) => return Ok(answer),
         }
     }
-    Err(Failure::Refused.into())
+    caller.reservation.release();
+    // Says which of the two it is: no such model, or none up that has it.
+    choose(context, &request).await?;
+    Err(Failure::Lost.into())
 }
 
 /// The backend for the request, if its model can do what is asked.
@@ -72,47 +69,30 @@ async fn choose<'a>(context: &'a RequestContext, request: &ChatRequest) -> Resul
     backend.ok_or_else(|| Error::new(Code::InternalError, "The catalogue names a backend that is not configured."))
 }
 
-/// A failure, and the reservation when it can still be used for another try.
-type Failed = (Failure, Option<Reservation>);
-
-async fn plain(
-    context: &RequestContext,
-    backend: &Backend,
-    body: &Uint8Array,
-    reservation: Reservation,
-    signal: &JsValue,
-) -> Result<Answer, Failed> {
-    let config = &context.config;
-    let sent = upstream::ask(backend, PATH, body.into(), config.first_byte_timeout_ms, config, signal).await;
-    let answer = match sent {
-        Ok(answer) => answer,
-        Err(failure) => return Err((failure, Some(reservation))),
-    };
-    match read_usage(&answer) {
-        Some(usage) => {
-            reservation.settle(usage);
-            Ok(Answer { status: 200, headers: Vec::new(), body: Body::Bytes(answer.body) })
-        }
-        None => Ok(failure_answer(&answer)),
-    }
+/// One request on its way to one backend.
+struct Call<'a> {
+    config: &'a Config,
+    backend: &'a Backend,
+    body: &'a Uint8Array,
+    signal: &'a JsValue,
 }
 
-async fn stream(
-    context: &RequestContext,
-    backend: &Backend,
-    request: &ChatRequest,
-    body: &Uint8Array,
-    reservation: Reservation,
-    signal: &JsValue,
-) -> Result<Answer, Failed> {
-    let config = &context.config;
-    let relay = Relay::new(config.event_limit_bytes as usize).with_choices(request.choices);
-    let again = reservation.clone();
-    let relay = StreamRelay::new(relay, reservation, Rc::from(backend.id.as_str()));
-    match upstream::open_stream(backend, PATH, body.into(), config, relay, signal).await {
-        Ok(Opened::Stream(stream)) => Ok(Answer { status: 200, headers: Vec::new(), body: Body::Stream(stream) }),
-        Ok(Opened::Answer(answer)) => Ok(failure_answer(&answer)),
-        Err(failure) => Err((failure, Some(again))),
+impl Call<'_> {
+    async fn plain(&self, reservation: Reservation) -> Result<Answer, Failure> {
+        let timeout_ms = self.config.first_byte_timeout_ms;
+        let answer = upstream::ask(self.backend, PATH, self.body.into(), timeout_ms, self.config, self.signal).await?;
+        let Some(usage) = read_usage(&answer) else { return Ok(pass_failure(&answer, reservation)) };
+        reservation.settle(usage);
+        Ok(Answer { status: 200, headers: Vec::new(), body: Body::Bytes(answer.body) })
+    }
+
+    async fn stream(&self, request: &ChatRequest, reservation: Reservation) -> Result<Answer, Failure> {
+        let relay = Relay::new(self.config.event_limit_bytes as usize).with_choices(request.choices);
+        let relay = StreamRelay::new(relay, reservation.clone());
+        match upstream::open_stream(self.backend, PATH, self.body.into(), self.config, relay, self.signal).await? {
+            Opened::Stream(stream) => Ok(Answer { status: 200, headers: Vec::new(), body: Body::Stream(stream) }),
+            Opened::Answer(answer) => Ok(pass_failure(&answer, reservation)),
+        }
     }
 }
 
@@ -134,7 +114,9 @@ fn read_usage(answer: &UpstreamAnswer) -> Option<Option<Usage>> {
     serde_json::from_slice::<Completion>(&bytes).ok().map(|completion| completion.usage)
 }
 
-fn failure_answer(answer: &UpstreamAnswer) -> Answer {
+/// A backend's own failure, for the caller.
+fn pass_failure(answer: &UpstreamAnswer, reservation: Reservation) -> Answer {
+    reservation.release();
     let failure = answer.to_failure();
     let answer = Answer::json_text(failure.status, failure.body);
     match failure.retry_after_ms {

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::cell::Cell;
 
 use comind::error::{Code, Error};
-use comind::request::read_object;
 use comind::secret::Secret;
 use comind::token::jwt::{ACCESS_LIFETIME_SECS, Claims, ISSUER, REFRESH_LIFETIME_SECS, Use};
 use comind::token::pat::make_user_id;
@@ -33,8 +32,8 @@ const MAX_PASSWORD_BYTES: usize = 1024;
 /// `invalid_credentials`; `rate_limited` after too many failures for the address or from the client;
 /// `account_suspended` and `email_not_confirmed`, both only after the right password.
 pub(crate) async fn sign_in(context: &RequestContext) -> Result<Answer, Error> {
-    let (_, body) = read_json_body(&context.request, BODY_LIMIT_BYTES).await?;
-    let LoginRequest { email, password } = read_object(&body)?;
+    let (_, body) = read_json_body(&context.request, BODY_LIMIT_BYTES.min(context.config.body_limit_bytes)).await?;
+    let LoginRequest { email, password } = LoginRequest::parse(&body)?;
     let email =
         normalize_email(&email).ok_or_else(|| Error::bad_param("email", "`email` must be an e-mail address."))?;
     if password.expose().is_empty() || password.expose().len() > MAX_PASSWORD_BYTES {

@@ -5,7 +5,7 @@
 import { readBody } from "./http.js";
 
 /** Why there is no answer. The same words stand in worker/src/upstream.rs. */
-const REFUSED = "refused"; // no connection, or it broke before the answer's head
+const LOST = "lost"; // no connection, or it broke before the answer's head: workerd does not say which
 const TIMEOUT = "timeout"; // the head or the first byte took too long
 const CUT = "cut"; // the answer broke off, or never began
 const TOO_LARGE = "too large";
@@ -76,7 +76,7 @@ class Call {
     try {
       return await fetch(this.url, this.init);
     } catch (error) {
-      this.#reason ??= REFUSED;
+      this.#reason ??= LOST;
       throw error;
     }
   }
