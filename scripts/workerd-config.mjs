@@ -1,5 +1,4 @@
 // What workerd is told: the edge, its objects on disk, the console beside it, one socket.
-import { existsSync } from "node:fs";
 import { join, relative } from "node:path";
 import { versions } from "./versions.mjs";
 
@@ -25,12 +24,11 @@ const list = (items) => `[${items.map((item) => `\n    ${item},`).join("")}\n  ]
  */
 export function workerdConfig({ folder, root, objectsDir, consoleDir, port, bindings }) {
   const embed = (...path) => `embed ${text(relative(folder, join(root, ...path)))}`;
-  const build = join(root, "worker", "build");
+  const module = (name, kind) => `(name = ${text(name)}, ${kind} = ${embed("worker", ...name.split("/"))})`;
   const modules = [
-    `(name = "index.js", esModule = ${embed("worker", "build", "index.js")})`,
-    ...(existsSync(join(build, "index_bg.wasm"))
-      ? [`(name = "index_bg.wasm", wasm = ${embed("worker", "build", "index_bg.wasm")})`]
-      : []),
+    module("entry.js", "esModule"),
+    module("build/index.js", "esModule"),
+    module("build/index_bg.wasm", "wasm"),
   ];
   const edgeBindings = [
     ...bindings.map((name) => `(name = ${text(name)}, fromEnvironment = ${text(name)})`),

@@ -326,12 +326,6 @@ fn parse_base_url(url: &str) -> Option<String> {
     is_right.then(|| base.strip_suffix("/v1").unwrap_or(base).trim_end_matches('/').to_owned())
 }
 
-#[wasm_bindgen(module = "/src/js/config.js")]
-extern "C" {
-    #[wasm_bindgen(js_name = refuseToStart)]
-    fn refuse_to_start(sentence: &str);
-}
-
 #[wasm_bindgen(module = "cloudflare:workers")]
 extern "C" {
     #[wasm_bindgen(thread_local_v2, js_name = env)]
@@ -342,24 +336,25 @@ thread_local! {
     static CURRENT: OnceCell<Rc<Config>> = const { OnceCell::new() };
 }
 
-/// The settings in force: read from the bindings once, when the module starts.
-///
-/// Throws what [`Config::parse`] complains of. That happens at the start, so that the runtime refuses
-/// to run rather than answer every request with an error.
+/// What is wrong with the settings, if anything: asked once, when the module starts (`entry.js`), so
+/// that the runtime refuses to run rather than answer every request with an error.
+#[wasm_bindgen]
+pub fn complaint() -> Option<String> {
+    read().err().map(|invalid| invalid.to_string())
+}
+
+/// The settings in force: read from the bindings once.
 pub(crate) fn current() -> Rc<Config> {
-    let read = || {
-        let lookup = |name: &str| ENV.with(|env| Reflect::get(env, &JsString::from(name)).ok()?.as_string());
-        match Config::parse(lookup) {
-            Ok(config) => Rc::new(config),
-            Err(invalid) => {
-                let sentence = invalid.to_string();
-                refuse_to_start(&sentence);
-                // Not reached: the call above throws.
-                wasm_bindgen::throw_str(&sentence)
-            }
-        }
+    let read = || match read() {
+        Ok(config) => Rc::new(config),
+        // Not reached: the module did not start.
+        Err(invalid) => wasm_bindgen::throw_str(&invalid.to_string()),
     };
     CURRENT.with(|current| Rc::clone(current.get_or_init(read)))
+}
+
+fn read() -> Result<Config, Invalid> {
+    Config::parse(|name| ENV.with(|env| Reflect::get(env, &JsString::from(name)).ok()?.as_string()))
 }
 
 #[cfg(test)]

@@ -20,13 +20,7 @@ mod upstream;
 use worker::web_sys::{Request, Response};
 use worker::{Context, Env, event};
 
-pub use config::{SETTINGS, Setting};
-
-/// Checks the settings before the first request: a bad one stops the start, with its name.
-#[event(start)]
-fn start() {
-    config::current();
-}
+pub use config::{SETTINGS, Setting, complaint};
 
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, ctx: Context) -> worker::Result<Response> {

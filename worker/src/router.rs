@@ -38,7 +38,7 @@ async fn dispatch(context: &RequestContext, method: &str, path: &str) -> Result<
     let Match { route, id } = match route::find(method, path) {
         Ok(found) => found,
         Err(NoMatch::MethodNotAllowed(allow)) if method == "OPTIONS" => {
-            return Ok(cors::preflight(&context.request, &allow));
+            return Ok(cors::preflight(&context.request, &allow, &context.config.allowed_origins));
         }
         Err(no_match) => {
             let allow = if let NoMatch::MethodNotAllowed(allow) = &no_match { Some(allow.clone()) } else { None };

@@ -64,7 +64,13 @@ class Call {
 
   constructor(url, headers, body, caller) {
     // `manual`: a backend that redirects is wrongly configured, and the key must not follow it.
-    this.init = { method: body ? "POST" : "GET", headers, body, redirect: "manual", signal: this.#abort.signal };
+    this.init = {
+      method: body ? "POST" : "GET",
+      headers,
+      body,
+      redirect: "manual",
+      signal: this.#abort.signal,
+    };
     this.url = url;
     this.#caller = caller;
     caller?.addEventListener("abort", this.#onLeave);
