@@ -90,7 +90,7 @@ export async function startEdge({
   try {
     const listening = await firstOf(exited, listenEvent(child.stdio[3]), START_LIMIT_MS);
     const url = `http://127.0.0.1:${listening}`;
-    await firstOf(exited, healthy(url), START_LIMIT_MS);
+    await firstOf(exited, healthy(url, child), START_LIMIT_MS);
     return { url, port: listening, pid: child.pid, log: () => log, stop, kill, exited };
   } catch (cause) {
     await kill();
@@ -143,8 +143,9 @@ async function listenEvent(control) {
   return new Promise(() => {}); // the process ends: `exited` tells
 }
 
-async function healthy(url) {
-  for (;;) {
+/** Resolves once the edge answers, or has ended. */
+async function healthy(url, child) {
+  while (child.exitCode === null && child.signalCode === null) {
     try {
       const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(2_000) });
       await response.body?.cancel();

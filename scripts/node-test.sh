@@ -10,4 +10,6 @@ case ${1:-} in --concurrency=*) concurrency=${1#*=} && shift ;; esac
   echo "No test files: ${*:-none named}." >&2
   exit 1
 }
-exec node --test --test-reporter=spec --test-concurrency="$concurrency" "$@"
+# A failed test may leave a socket open or wait for ever: neither may hold up the rest.
+exec node --test --test-reporter=spec --test-concurrency="$concurrency" \
+  --test-force-exit --test-timeout=600000 "$@"
