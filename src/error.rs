@@ -262,4 +262,18 @@ mod tests {
             r#"{"error":{"message":"no","type":"permission_error","code":"insufficient_scope","param":null,"required_scope":"chat:write"}}"#
         );
     }
+
+    #[test]
+    fn the_readme_has_a_row_for_each_code_and_no_other() {
+        let readme = include_str!("../README.md");
+        let table = readme.split("### Errors").nth(1).unwrap().split("\n## ").next().unwrap();
+        let rows: BTreeSet<&str> = table.lines().filter(|line| line.starts_with("| `")).collect();
+        assert_eq!(rows.len(), Code::ALL.len());
+        for &code in Code::ALL {
+            let status = if code.status() == 0 { "–".into() } else { std::format!("{}", code.status()) };
+            let retry = if code.is_retryable() { "yes" } else { "no" };
+            let start = std::format!("| `{}` | {status} | {retry} | ", code.as_str());
+            assert!(rows.iter().any(|row| row.starts_with(&start)), "{start}");
+        }
+    }
 }

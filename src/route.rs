@@ -254,4 +254,21 @@ mod tests {
             assert_eq!(find("GET", path), Err(NoMatch::NotFound), "{path}");
         }
     }
+
+    #[test]
+    fn the_readme_has_a_row_for_each_route_and_no_other() {
+        let readme = include_str!("../README.md");
+        let table = readme.split("### Routes").nth(1).unwrap().split("\n### ").next().unwrap();
+        let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| `")).collect();
+        assert_eq!(rows.len(), Route::ALL.len());
+        for (row, route) in rows.iter().zip(Route::ALL) {
+            let need = match route.need() {
+                Need::Public => "nothing".into(),
+                Need::Session => "a session".into(),
+                Need::Scope(scope) => format!("`{}`", scope.as_str()),
+            };
+            let start = format!("| `{} {}` | {need} | ", route.method().as_str(), route.path());
+            assert!(row.starts_with(&start), "{row}: {start}");
+        }
+    }
 }

@@ -462,4 +462,27 @@ mod tests {
         let config = parse(&[("ALLOWED_ORIGINS", "http://localhost:8787, https://app.example.com")]).unwrap();
         assert_eq!(config.allowed_origins, ["http://localhost:8787", "https://app.example.com"]);
     }
+
+    #[test]
+    fn the_readme_has_a_row_for_each_setting_with_its_default() {
+        let readme = include_str!("../../README.md");
+        let table = readme.split("### Settings").nth(1).unwrap().split("\n### ").next().unwrap();
+        let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| `")).collect();
+        assert_eq!(rows.len(), SETTINGS.len());
+        for (row, setting) in rows.iter().zip(SETTINGS) {
+            let default = setting.default.filter(|default| !default.is_empty());
+            let start =
+                format!("| `{}` | {}", setting.name, default.map_or(String::new(), |default| format!("`{default}` ")));
+            assert!(row.starts_with(&start), "{row}: {start}");
+        }
+    }
+
+    #[test]
+    fn the_start_script_hands_on_every_setting_and_no_other() {
+        let script = include_str!("../../scripts/settings.mjs");
+        let named: BTreeSet<&str> =
+            script.split('"').filter(|word| word.contains('_') || *word == "BACKENDS").collect();
+        let named: BTreeSet<&str> = named.into_iter().filter(|word| is_variable_name(word)).collect();
+        assert_eq!(named, SETTINGS.iter().map(|setting| setting.name).collect());
+    }
 }
