@@ -38,6 +38,7 @@ def arguments():
     )
     parser.add_argument("--template", type=pathlib.Path, help="a Jinja chat template instead of the model's own")
     parser.add_argument("--temperature", type=float, default=0.3, help="of requests that name none")
+    parser.add_argument("--predict", type=int, default=400, help="tokens of an answer, of requests that name no limit")
     parser.add_argument("--key", help="the API key to ask for")
     return parser.parse_args()
 
@@ -57,6 +58,7 @@ def main():
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = args.threads
     # Where a request says nothing: a small model rambles at the usual 0.8.
     params.sampling.temp = args.temperature
+    params.n_predict = args.predict
     params.use_jinja = True
     params.endpoint_metrics = params.endpoint_slots = True
     if args.template:

@@ -213,7 +213,8 @@ class Pump {
     // A heartbeat that is due but must not be written now is looked at again an interval later.
     const idleMs = now - this.#wroteAt;
     let dueMs = idleMs < heartbeatMs ? heartbeatMs - idleMs : heartbeatMs;
-    if (this.#isWaiting) dueMs = Math.min(dueMs, this.#heardAt + stallMs - now);
+    // The backend may begin to be waited for at any moment until then.
+    dueMs = Math.min(dueMs, this.#isWaiting ? this.#heardAt + stallMs - now : stallMs);
     this.#timer = setTimeout(() => this.#tick(), Math.max(1, dueMs));
   }
 
