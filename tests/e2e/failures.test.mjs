@@ -94,6 +94,16 @@ for (const stream of [false, true]) {
       assert.equal(answer.headers.get("retry-after"), "7");
     });
 
+    test("that refuses our key: 502, for the caller cannot do anything about it", async () => {
+      for (const status of [401, 403]) {
+        const answer = await ask((exchange) =>
+          exchange.reply({ error: { message: "Invalid API Key" } }, status),
+        );
+        const { message } = assertFailure(answer, 502, "upstream_error");
+        assert.doesNotMatch(message, /Invalid API Key/);
+      }
+    });
+
     for (const status of [500, 501, 502, 503, 504, 529]) {
       test(`that says ${status}: a server error in the envelope that tells when to retry`, async () => {
         const answer = await ask((exchange) =>
@@ -286,6 +296,18 @@ describe("a stream that has begun", () => {
     exchange.sendHead(200, { "content-type": "text/html" }).end("<html></html>");
     assertFailure(await answered(stream), 502, "upstream_error");
   });
+});
+
+test("a stream that has begun and stalls is cut after STALL_TIMEOUT_MS though no heartbeat is due", async (t) => {
+  const scene = await openScene({ settings: { STALL_TIMEOUT_MS: "500", HEARTBEAT_MS: "15000" } });
+  t.after(() => scene.close());
+  const caller = await scene.signIn();
+  const stream = await caller.stream();
+  const exchange = await scene.upstream.next();
+  await exchange.sendHead().send(event({ role: "assistant" }));
+  const start = performance.now();
+  assertCut((await stream.whole()).toString(), event({ role: "assistant" }), "upstream_timeout");
+  assert.ok(performance.now() - start < 3000, `${(performance.now() - start).toFixed(0)} ms`);
 });
 
 describe("backends that are not there", () => {

@@ -163,3 +163,10 @@ test("every answer has a request id of its own", async () => {
   assert.equal(ids.size, 5);
   assert.ok(!ids.has(null));
 });
+
+test("a caller's own request id is kept when it is one, and replaced when it is not", async () => {
+  const given = async (id) =>
+    (await scene.anonymous.get("/health", { headers: { "x-request-id": id } })).headers.get("x-request-id");
+  assert.equal(await given("mine-123"), "mine-123");
+  for (const id of ["x".repeat(2000), "a b", "<script>", ""]) assert.notEqual(await given(id), id);
+});

@@ -162,6 +162,21 @@ describe("bytes", () => {
   });
 });
 
+test("an event larger than EVENT_LIMIT_BYTES is not held, and arrives unaltered", async (t) => {
+  const scene = await openScene({ settings: { EVENT_LIMIT_BYTES: "1000" } });
+  t.after(() => scene.close());
+  const caller = await scene.signIn();
+  const stream = await caller.stream();
+  const exchange = await scene.upstream.next();
+  const large = event({ content: "x".repeat(5000) });
+  exchange.sendHead();
+  await exchange.send(large.slice(0, 2000));
+  await stream.untilBytes(1000);
+  await exchange.send(large.slice(2000));
+  exchange.end(event({ content: "small" }) + DONE);
+  assert.equal((await stream.whole()).toString(), large + event({ content: "small" }) + DONE);
+});
+
 describe("HEARTBEAT_MS=200", () => {
   let scene, caller;
   before(async () => {
