@@ -182,6 +182,6 @@ async function end(child, exited) {
 /** The sentence in what workerd printed before it gave up. */
 function reason(log, port) {
   if (/Address already in use/i.test(log)) return `Port ${port} is in use: choose another one with PORT=….`;
-  const said = /^Not started: (.+)$/m.exec(log) ?? /Uncaught (?:\w*Error: )?([^\n]+)/.exec(log);
-  return said?.[1] ?? (log.trim() ? `The edge did not start:\n${log.trim()}` : undefined);
+  const thrown = /Uncaught (?:\w*Error: )?([^\n]+)/.exec(log);
+  return thrown?.[1] ?? (log.trim() ? `The edge did not start:\n${log.trim()}` : undefined);
 }

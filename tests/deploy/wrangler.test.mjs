@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -28,7 +28,7 @@ test("wrangler deploy --dry-run bundles the worker with its wasm", async () => {
       assert.match(stdout, new RegExp(`env\\.${binding}\\b`), stdout);
     }
     const files = await readdir(out);
-    assert.ok(files.includes("index.js") && files.some((name) => name.endsWith(".wasm")), files.join());
+    assert.ok(files.includes(basename(config.main)) && files.some((name) => name.endsWith(".wasm")), files.join());
   } finally {
     await rm(out, { recursive: true, force: true });
   }
