@@ -44,7 +44,14 @@ function* waysOf({ stream, lengths }) {
 }
 
 function decode(stream, lengths) {
-  const seen = { events: [], comments: [], retry: null, last_event_id: "", is_cut: false, events_after_chunk: [] };
+  const seen = {
+    events: [],
+    comments: [],
+    retry: null,
+    last_event_id: "",
+    is_cut: false,
+    events_after_chunk: [],
+  };
   const start = performance.now();
   let at = 0;
   let memory = new Uint8Array(wasm.memory.buffer);
