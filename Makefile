@@ -7,7 +7,7 @@ setup = @scripts/setup.sh
 env = @source scripts/env.sh &&
 
 .PHONY: help setup run build edge pkg www fmt lint no-std test-core vectors test-edge edge-test pkg-test \
-	console-test deploy-check e2e test sizes clean
+	console-test deploy-check run-test e2e test sizes clean
 
 help: ## print this
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -71,6 +71,9 @@ console-test: build ## the console in real Chromium
 
 deploy-check: build ## wrangler deploy --dry-run, and wrangler.toml against what `make run` runs
 	@scripts/node-test.sh tests/deploy/*.test.mjs
+
+run-test: build ## `make run` itself: what it keeps, how it fails and ends, the console as it serves it
+	@scripts/node-test.sh tests/run/*.test.mjs
 
 e2e: build ## the quickstart on the real model, and the official openai packages
 	$(setup) model openai

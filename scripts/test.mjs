@@ -8,6 +8,7 @@ const SUITES = [
   "vectors",
   "test-edge",
   "deploy-check",
+  "run-test",
   "edge-test",
   "pkg-test",
   "console-test",

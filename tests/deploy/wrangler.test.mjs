@@ -28,7 +28,10 @@ test("wrangler deploy --dry-run bundles the worker with its wasm", async () => {
       assert.match(stdout, new RegExp(`env\\.${binding}\\b`), stdout);
     }
     const files = await readdir(out);
-    assert.ok(files.includes(basename(config.main)) && files.some((name) => name.endsWith(".wasm")), files.join());
+    assert.ok(
+      files.includes(basename(config.main)) && files.some((name) => name.endsWith(".wasm")),
+      files.join(),
+    );
   } finally {
     await rm(out, { recursive: true, force: true });
   }

@@ -74,7 +74,7 @@ async fn dispatch(context: &RequestContext, method: &str, path: &str) -> Result<
 async fn fetch_asset(context: &RequestContext) -> Option<Response> {
     let assets = Reflect::get(&context.env, &JsString::from("ASSETS")).ok().filter(JsValue::is_object)?;
     let fetch: Function = Reflect::get(&assets, &JsString::from("fetch")).ok()?.dyn_into().ok()?;
-    let promise: Promise = fetch.call1(&assets, &JsString::from(context.request.url())).ok()?.dyn_into().ok()?;
+    let promise: Promise = fetch.call1(&assets, &context.request).ok()?.dyn_into().ok()?;
     let response: Response = JsFuture::from(promise).await.ok()?.dyn_into().ok()?;
     (response.status() != 404).then_some(response)
 }
