@@ -12,7 +12,7 @@ import OpenAI from "openai";
 
 import { startProduct } from "./product.mjs";
 
-const messages = [{ role: "user", content: "Count from one to ten." }];
+const messages = [{ role: "user", content: "Tell a long story." }];
 const image = [{ type: "image_url", image_url: { url: "data:image/png;base64,iVBORw0KGgo=" } }];
 
 let dataDir, product, token;

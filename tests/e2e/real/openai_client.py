@@ -6,7 +6,7 @@ import time
 
 import openai
 
-MESSAGES = [{"role": "user", "content": "Count from one to ten."}]
+MESSAGES = [{"role": "user", "content": "Tell a long story."}]
 
 
 def failure(call):

@@ -28,6 +28,14 @@ export async function startProduct(dataDir) {
       ),
     ),
   });
+  const end = () => {
+    try {
+      process.kill(-child.pid, "SIGKILL");
+    } catch {
+      // It has ended.
+    }
+  };
+  process.once("exit", end); // A test that is cut short leaves nothing behind.
   let output = "";
   const told = new Promise((resolve, reject) => {
     for (const stream of [child.stdout, child.stderr]) {
@@ -41,7 +49,10 @@ export async function startProduct(dataDir) {
       reject(new Error(`make run ended (${code}) before it was ready:\n${output.slice(-2000)}`)),
     );
   });
-  const facts = await within(START_LIMIT_MS, told, "`make run` says that it is ready");
+  const facts = await within(START_LIMIT_MS, told, "`make run` says that it is ready").catch((failure) => {
+    end();
+    throw failure;
+  });
   assert.equal(facts.url, `http://127.0.0.1:${port}`);
   return {
     ...facts,

@@ -192,7 +192,7 @@ test("the same steps in a Node script, with fetch alone", async () => {
       body: body && JSON.stringify(body),
     });
   const { data } = await (await call("/v1/models")).json();
-  const messages = [{ role: "user", content: "Count from one to ten." }];
+  const messages = [{ role: "user", content: "Tell a long story." }];
   const answer = await (
     await call("/v1/chat/completions", { model: data[0].id, messages, max_tokens: 20 })
   ).json();
@@ -214,8 +214,27 @@ test("the same steps in a Node script, with fetch alone", async () => {
   assert.ok(text.endsWith("data: [DONE]\n\n"));
 });
 
-test("Ctrl-C ends everything; the second start is quick and knows the account", async (t) => {
+test("the page is served beside the API, and whatever is neither is a failure in JSON", async () => {
+  const page = await fetch(product.url);
+  assert.equal(page.status, 200);
+  assert.match(page.headers.get("content-type"), /^text\/html/);
+  assert.match(page.headers.get("content-security-policy") ?? "", /default-src/);
+  for (const path of ["/nope", "/v1/nope", "/nope.html", "/assets/", "/%2e%2e/package.json"]) {
+    const answer = await fetch(product.url + path);
+    assert.equal(answer.status, 404, path);
+    assert.match(answer.headers.get("content-type"), /^application\/json/, path);
+    assert.equal((await answer.json()).error.code, "not_found", path);
+  }
+  const posted = await fetch(product.url, { method: "POST" });
+  assert.ok([404, 405].includes(posted.status));
+  assert.ok((await posted.json()).error.code);
+});
+
+test("Ctrl-C ends everything, even in mid-answer; the second start is quick and knows the account", async (t) => {
   const { user, password } = product;
+  const body = post({ model, messages: [{ role: "user", content: "Tell a long story." }], stream: true });
+  const child = spawn("curl", ["-sSN", `${product.url}/v1/chat/completions`, ...bearer(), ...body]);
+  await once(child.stdout, "data");
   assert.deepEqual(await product.interrupt(), [], "nothing of it lives on");
   await assert.rejects(fetch(`${product.url}/health`));
   product = null;
