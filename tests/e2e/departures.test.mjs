@@ -100,6 +100,14 @@ describe(`HEARTBEAT_MS=${HEARTBEAT}`, () => {
     await within(NOTICED, exchange.closed, "the request to the backend is closed");
   });
 
+  // A FIN shows only when something is written, and a plain answer is written whole: that caller is not noticed.
+  test("a caller of a plain answer who goes with RST", async () => {
+    const asked = await caller.stream({ stream: false });
+    const exchange = await scene.upstream.next();
+    asked.reset();
+    await within(NOTICED, exchange.closed, "the request to the backend is closed");
+  });
+
   test("a caller who stays is never taken for gone", async () => {
     const stream = await caller.stream();
     const exchange = await scene.upstream.next();

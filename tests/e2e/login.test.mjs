@@ -77,10 +77,23 @@ describe("guessing", () => {
     assertFailure(await attempt("other@example.com", "wrong", "203.0.113.8"), 401, "invalid_credentials");
   });
 
-  test("is slowed again after a power failure", async () => {
+  test("waits longer after each failure, and not only until the next power failure", async () => {
+    const email = "patient@example.com";
+    const wait = async () => {
+      const answer = await attempt(email, "wrong", "192.0.2.50");
+      return answer.status === 429
+        ? Number(answer.headers.get("retry-after"))
+        : assertFailure(answer, 401, "invalid_credentials") && 0;
+    };
+    for (let index = 0; index < 3; index += 1) assert.equal(await wait(), 0);
+    const first = await wait();
+    assert.ok(first >= 1);
+    await new Promise((resolve) => setTimeout(resolve, first * 1000));
     await scene.stop({ abruptly: true });
     await scene.start();
-    assertFailure(await attempt(EMAIL, "wrong", "192.0.2.77"), 429, "rate_limited");
+    assert.equal(await wait(), 0, "the time is up");
+    const second = await wait();
+    assert.ok(second > first, `${first} s, then ${second} s`);
   });
 });
 
