@@ -5,7 +5,7 @@ import { versions } from "./versions.mjs";
 /** Durable Object classes by binding. A class's key names its folder on disk: it never changes. */
 export const OBJECTS = {
   ACCOUNTS: { className: "Account", uniqueKey: "comind-account" },
-  ADDRESSES: { className: "Address", uniqueKey: "comind-address" },
+  DIRECTORIES: { className: "Directory", uniqueKey: "comind-directory" },
   THROTTLES: { className: "Throttle", uniqueKey: "comind-throttle" },
 };
 

@@ -1,5 +1,7 @@
 //! Who is calling, and may they: from the `Authorization` header to an admitted caller.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use comind::auth::{Credential, Need, Rights, Scopes, parse_authorization};
@@ -12,7 +14,8 @@ use crate::config::Config;
 use crate::context::RequestContext;
 use crate::runtime;
 use crate::storage::account::{AccountCall, Admitted, Shown};
-use crate::storage::{ACCOUNTS, Reply, ask};
+use crate::storage::directory::DirectoryCall;
+use crate::storage::{ACCOUNTS, DIRECTORIES, Reply, ask, key, shard};
 
 /// Tokens that were taken from a caller's allowance before their real number was known.
 #[derive(Clone)]
@@ -57,6 +60,8 @@ pub(crate) struct Admission {
 
 /// The most tokens that are reserved by the length of a request: an image is long and cheap.
 const MAX_RESERVED: u64 = 16_384;
+/// How many users an isolate remembers: some 100 bytes each.
+const MAX_KNOWN_USERS: usize = 10_000;
 /// Bytes of JSON for a token of the prompt, as a rule of thumb for English.
 const BYTES_PER_TOKEN: u64 = 4;
 
@@ -69,6 +74,9 @@ pub(crate) async fn admit(context: &RequestContext, need: Need) -> Result<Admiss
     let (user_id, shown) = verify(context, &context.config)?;
     let length: u64 = context.header("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
     let tokens = (length / BYTES_PER_TOKEN).min(MAX_RESERVED);
+    if matches!(shown, Shown::ApiToken { .. }) && !exists(context, &user_id).await? {
+        return Err(to_error(Code::Unauthorized));
+    }
     let call = AccountCall::Admit { shown, tokens };
     let admitted: Admitted = match ask(&context.env, ACCOUNTS, &user_id, &call).await? {
         Reply::Done(admitted) => admitted,
@@ -83,6 +91,32 @@ pub(crate) async fn admit(context: &RequestContext, need: Need) -> Result<Admiss
     rights.check(need)?;
     let reservation = Reservation { env: context.env.clone(), ctx: Rc::clone(&context.ctx), user_id, tokens };
     Ok(Admission { user: admitted.user, reservation })
+}
+
+thread_local! {
+    /// Users that are known to exist: nobody stops existing who once did.
+    static KNOWN_USERS: RefCell<BTreeSet<String>> = RefCell::default();
+}
+
+/// Whether there is the user whose token this claims to be. Asked before the account is: to ask an
+/// account that does not exist would bring it into being, and anybody can invent tokens.
+async fn exists(context: &RequestContext, user_id: &str) -> Result<bool, Error> {
+    if KNOWN_USERS.with_borrow(|known| known.contains(user_id)) {
+        return Ok(true);
+    }
+    let key = key("user", user_id);
+    let call = DirectoryCall::HasUser { key: key.clone() };
+    let found: Reply<bool> = ask(&context.env, DIRECTORIES, shard(&key), &call).await?;
+    let exists = matches!(found, Reply::Done(true));
+    if exists {
+        KNOWN_USERS.with_borrow_mut(|known| {
+            if known.len() >= MAX_KNOWN_USERS {
+                known.clear();
+            }
+            known.insert(user_id.to_owned());
+        });
+    }
+    Ok(exists)
 }
 
 /// What can be found out without the account: the user's id, and what to show to the account.

@@ -13,9 +13,9 @@ use crate::context::RequestContext;
 use crate::http::{Answer, read_json_body};
 use crate::runtime;
 use crate::storage::account::{AccountCall, SignedIn};
-use crate::storage::address::AddressCall;
-use crate::storage::throttle::{self, ThrottleCall};
-use crate::storage::{ACCOUNTS, ADDRESSES, Reply, THROTTLES, ask, normalize_email};
+use crate::storage::directory::DirectoryCall;
+use crate::storage::throttle::ThrottleCall;
+use crate::storage::{ACCOUNTS, DIRECTORIES, Reply, THROTTLES, ask, key, normalize_email, shard};
 
 /// A sign-in is two short strings.
 const BODY_LIMIT_BYTES: u32 = 16 * 1024;
@@ -39,8 +39,8 @@ pub(crate) async fn sign_in(context: &RequestContext) -> Result<Answer, Error> {
     if password.expose().is_empty() || password.expose().len() > MAX_PASSWORD_BYTES {
         return Err(Error::bad_param("password", "`password` must have 1 to 1024 bytes."));
     }
-    let address = throttle::key("address", &email);
-    let client = client_address(context).map(|client| throttle::key("client", &client));
+    let address = key("address", &email);
+    let client = client_address(context).map(|client| key("client", &client));
     count_try(context, &address).await?;
     if let Some(client) = &client {
         count_try(context, client).await?;
@@ -61,12 +61,13 @@ pub(crate) async fn sign_in(context: &RequestContext) -> Result<Answer, Error> {
 /// The name of the account to ask: the owner's, or that of an account nobody has.
 async fn find_account(context: &RequestContext, email: &str, address: &str) -> Result<String, Error> {
     if let Some(admin) = context.config.admin.as_ref().filter(|admin| admin.email == email) {
-        seed(context, email, &admin.password).await?;
+        seed(context, email, address, &admin.password).await?;
     }
-    let found: Reply<Option<String>> = ask(&context.env, ADDRESSES, email, &AddressCall::Find).await?;
+    let call = DirectoryCall::FindOwner { key: address.to_owned() };
+    let found: Reply<Option<String>> = ask(&context.env, DIRECTORIES, shard(address), &call).await?;
     let Reply::Done(owner) = found else { return Err(internal()) };
     // The digest spreads them over several objects, so that they do not wait for each other.
-    Ok(owner.unwrap_or_else(|| format!("nobody-{}", throttle::shard(address))))
+    Ok(owner.unwrap_or_else(|| format!("nobody-{}", shard(address))))
 }
 
 thread_local! {
@@ -75,14 +76,16 @@ thread_local! {
 
 /// Makes the first admin when its address is first used, or takes over a password that the operator
 /// has changed since the last start. Once for each isolate; every step may be repeated.
-async fn seed(context: &RequestContext, email: &str, password: &Secret) -> Result<(), Error> {
+async fn seed(context: &RequestContext, email: &str, address: &str, password: &Secret) -> Result<(), Error> {
     if IS_SEEDED.get() {
         return Ok(());
     }
-    let claim = AddressCall::Claim { user_id: make_user_id(&runtime::random()) };
-    let Reply::Done(user_id) = ask::<_, String>(&context.env, ADDRESSES, email, &claim).await? else {
-        return Err(internal());
-    };
+    let claim = DirectoryCall::Claim { key: address.to_owned(), user_id: make_user_id(&runtime::random()) };
+    let claimed: Reply<String> = ask(&context.env, DIRECTORIES, shard(address), &claim).await?;
+    let Reply::Done(user_id) = claimed else { return Err(internal()) };
+    let user = key("user", &user_id);
+    let add = DirectoryCall::AddUser { key: user.clone() };
+    let Reply::Done(()) = ask(&context.env, DIRECTORIES, shard(&user), &add).await? else { return Err(internal()) };
     let call =
         AccountCall::Seed { user_id: user_id.clone(), email: email.to_owned(), password: password.expose().to_owned() };
     let Reply::Done(()) = ask(&context.env, ACCOUNTS, &user_id, &call).await? else { return Err(internal()) };
@@ -98,7 +101,7 @@ fn client_address(context: &RequestContext) -> Option<String> {
 
 async fn count_try(context: &RequestContext, key: &str) -> Result<(), Error> {
     let call = ThrottleCall::Try { key: key.to_owned() };
-    match ask::<_, ()>(&context.env, THROTTLES, throttle::shard(key), &call).await? {
+    match ask::<_, ()>(&context.env, THROTTLES, shard(key), &call).await? {
         Reply::Done(()) => Ok(()),
         Reply::Refused(refusal) => {
             let message = "Too many failed sign-ins. Wait as long as `Retry-After` says, then try again.";
@@ -108,7 +111,7 @@ async fn count_try(context: &RequestContext, key: &str) -> Result<(), Error> {
 }
 
 async fn tell_throttle(context: &RequestContext, key: &str, call: ThrottleCall) -> Result<(), Error> {
-    ask::<_, ()>(&context.env, THROTTLES, throttle::shard(key), &call).await.map(|_| ())
+    ask::<_, ()>(&context.env, THROTTLES, shard(key), &call).await.map(|_| ())
 }
 
 fn issue(context: &RequestContext, signed_in: SignedIn) -> LoginResponse {

@@ -2,14 +2,13 @@
 //!
 //! - [`account::Account`]: one SQLite object for each user, by the user's id: password hash, sessions, personal
 //!   access tokens, rate limits. One writer, so that nothing passes a limit side by side.
-//! - [`address::Address`]: one for each e-mail address of an account, by the normalised address: whose it is.
-//!   Two accounts cannot have one address, since there is one object to ask.
+//! - [`directory::Directory`]: who exists, by address and by user, in 256 objects.
 //! - [`throttle::Throttle`]: failed sign-ins by address and by client, in 256 objects, whatever anybody types.
 //!
 //! What an object answers is exact. Everything that isolates keep (the catalogue) is a cache that may vanish.
 
 pub(crate) mod account;
-pub(crate) mod address;
+pub(crate) mod directory;
 pub(crate) mod password;
 pub(crate) mod throttle;
 
@@ -21,6 +20,7 @@ use comind::types::to_json;
 use js_sys::{Array, JsString};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use wasm_bindgen::prelude::*;
 use worker::{Env, Request, Response, State};
 
@@ -29,7 +29,7 @@ use crate::log;
 /// The namespaces, as `wrangler.toml` and the start script bind them.
 pub(crate) const ACCOUNTS: &str = "ACCOUNTS";
 /// See [`ACCOUNTS`].
-pub(crate) const ADDRESSES: &str = "ADDRESSES";
+pub(crate) const DIRECTORIES: &str = "DIRECTORIES";
 /// See [`ACCOUNTS`].
 pub(crate) const THROTTLES: &str = "THROTTLES";
 
@@ -178,6 +178,18 @@ fn number(number: u64) -> JsValue {
     number.into()
 }
 
+/// The key under which sharded objects keep a subject: a digest in hexadecimal, so that what somebody
+/// typed is not stored. Its first two digits name the object: see [`shard`].
+pub(crate) fn key(kind: &str, subject: &str) -> String {
+    let digest = Sha256::new().chain_update(kind).chain_update([0]).chain_update(subject).finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The name of the object, of 256, that keeps a key.
+pub(crate) fn shard(key: &str) -> &str {
+    key.get(..2).unwrap_or_default()
+}
+
 /// An e-mail address in the form in which two spellings of one are equal: trimmed, in lower case.
 ///
 /// `None` for what cannot be an address: no `@`, nothing before or behind it, over 254 bytes
@@ -195,6 +207,14 @@ pub(crate) fn normalize_email(email: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_do_not_show_what_was_typed_and_do_not_mix_kinds() {
+        let address = key("address", "ann@example.com");
+        assert_eq!(address.len(), 64);
+        assert_ne!(address, key("client", "ann@example.com"));
+        assert_eq!(shard(&address), &address[..2]);
+    }
 
     #[test]
     fn addresses_are_equal_whatever_their_letter_case() {

@@ -10,7 +10,6 @@ use std::rc::Rc;
 use comind::error::Code;
 use comind::limit::Failures;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::{Refusal, Sql, number, question, reply};
@@ -25,30 +24,19 @@ const SCHEMA: &[&str] =
 pub(crate) enum ThrottleCall {
     /// A try: refused with `rate_limited` and a wait, or counted as a failure for now.
     Try {
-        /// See [`key`].
+        /// See [`key`](super::key).
         key: String,
     },
     /// It was the right one: everything is forgotten.
     Clear {
-        /// See [`key`].
+        /// See [`key`](super::key).
         key: String,
     },
     /// It was the right one: that try does not count, earlier ones do.
     Forgive {
-        /// See [`key`].
+        /// See [`key`](super::key).
         key: String,
     },
-}
-
-/// The key for an address or a client: a digest in hexadecimal. Its first two digits name the object.
-pub(crate) fn key(kind: &str, subject: &str) -> String {
-    let digest = Sha256::new().chain_update(kind).chain_update([0]).chain_update(subject).finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The name of the object that keeps a key.
-pub(crate) fn shard(key: &str) -> &str {
-    key.get(..2).unwrap_or_default()
 }
 
 /// One of the objects that count.
@@ -98,17 +86,4 @@ fn count_try(sql: &Sql, key: &str, now_ms: u64) -> worker::Result<Result<(), Ref
     let oldest_ms = now_ms.saturating_sub(policy.max_delay_secs.saturating_mul(2000));
     sql.run("DELETE FROM failure WHERE last_ms < ?", &[number(oldest_ms)])?;
     Ok(Ok(()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_do_not_show_what_was_typed_and_do_not_mix_kinds() {
-        let address = key("address", "ann@example.com");
-        assert_eq!(address.len(), 64);
-        assert_ne!(address, key("client", "ann@example.com"));
-        assert_eq!(shard(&address), &address[..2]);
-    }
 }
