@@ -114,3 +114,22 @@ describe("no limit", () => {
     for (let index = 0; index < 30; index += 1) assert.equal((await caller.get("/v1/models")).status, 200);
   });
 });
+
+test("an answer of ANSWER_LIMIT_BYTES passes, one byte more is 502", async () => {
+  const limit = 4000;
+  const scene = await openScene({ settings: { ANSWER_LIMIT_BYTES: String(limit) } });
+  try {
+    const caller = await scene.signIn();
+    const frame = JSON.stringify({ object: "chat.completion", padding: "" }).length;
+    const answerOf = (bytes) =>
+      JSON.stringify({ object: "chat.completion", padding: "x".repeat(bytes - frame) });
+    scene.upstream.always((exchange) => exchange.reply(answerOf(limit)));
+    const { status, text } = await caller.chat();
+    assert.equal(status, 200, text);
+    assert.equal(text.length, limit);
+    scene.upstream.always((exchange) => exchange.reply(answerOf(limit + 1)));
+    assertFailure(await caller.chat(), 502, "upstream_error");
+  } finally {
+    await scene.close();
+  }
+});
