@@ -58,6 +58,8 @@ cargo_tool() {
 cargo_install() {
   local arguments=(install --force --root "$COMIND_CACHE/tools/$1-$2" "$1@$2")
   export CARGO_TARGET_DIR=$COMIND_CACHE/tools/build
+  # They run for seconds: a quick build of them is worth more than a quick tool.
+  export CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=0
   cd /
   cargo "${arguments[@]}" --locked || cargo "${arguments[@]}"
 }
