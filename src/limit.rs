@@ -17,6 +17,8 @@ pub struct Bucket {
 }
 
 const UNITS_PER_TOKEN: i64 = 60_000;
+/// How deep a bucket can go into debt, in minutes of its allowance.
+const MAX_DEBT_MINUTES: i64 = 10;
 /// Larger limits are not kept apart from this one: it is 10^12 a minute.
 const MAX_PER_MINUTE: u64 = 1_000_000_000_000;
 
@@ -57,10 +59,14 @@ impl Bucket {
     }
 
     /// Corrects an earlier [`take`](Self::take) of `reserved` tokens to what was really `used`.
+    ///
+    /// Debt goes no deeper than ten minutes' allowance, whatever a backend claims to have used.
     pub fn settle(&mut self, per_minute: u64, reserved: u64, used: u64, now_ms: u64) {
         self.refill(per_minute, now_ms);
-        let reserved = capacity(reserved).min(capacity(per_minute));
-        self.units = (self.units + reserved - capacity(used)).min(capacity(per_minute));
+        let whole = capacity(per_minute);
+        let reserved = capacity(reserved).min(whole);
+        let deepest = whole.saturating_mul(-MAX_DEBT_MINUTES);
+        self.units = self.units.saturating_add(reserved).saturating_sub(capacity(used)).clamp(deepest, whole);
     }
 
     /// The bucket's standing after the last call.
@@ -204,6 +210,15 @@ mod tests {
             bucket.settle(per_minute, u64::MAX, u64::MAX, u64::MAX);
             let _ = bucket.standing(per_minute);
         }
+    }
+
+    #[test]
+    fn debt_ends_at_ten_minutes() {
+        let mut bucket = Bucket::full(100, 0);
+        for _ in 0..1000 {
+            bucket.settle(100, 0, u64::MAX, 0);
+        }
+        assert_eq!(bucket.take(100, 1, 0), Err(600_600));
     }
 
     #[test]

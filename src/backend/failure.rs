@@ -73,14 +73,19 @@ fn pass_through(status: u16, body: &[u8], retry_after_ms: Option<u64>) -> Upstre
         _ => Code::BadRequest,
     };
     let said = Said::read(body);
+    // One of our own codes keeps its meaning: a backend's `token_expired` is not about the caller's.
+    let said_code = said.code.filter(|spelling| Code::from_spelling(spelling).is_none_or(|known| known == code));
     let message = said.message.unwrap_or_else(|| format!("The backend refused the request with status {status}."));
     let detail = ErrorDetail {
         message: Cow::Owned(message.chars().take(MAX_MESSAGE_CHARS).collect()),
         kind: Cow::Borrowed(code.kind().as_str()),
-        code: Some(said.code.map_or(Cow::Borrowed(code.as_str()), Cow::Owned)),
+        code: Some(said_code.map_or(Cow::Borrowed(code.as_str()), Cow::Owned)),
         param: said.param.map(Cow::Owned),
         required_scope: None,
     };
+    // Too many requests always says when to try again.
+    const CROWDED_RETRY_MS: u64 = 1000;
+    let retry_after_ms = retry_after_ms.or((code == Code::RateLimited).then_some(CROWDED_RETRY_MS));
     UpstreamFailure { status, body: to_json(&ErrorBody { error: detail }), retry_after_ms }
 }
 
@@ -175,6 +180,18 @@ mod tests {
         let value: Value =
             serde_json::from_str(&read_failure(400, br#"{"error":{"message":"m","code":400}}"#, None).body).unwrap();
         assert_eq!(value["error"]["code"], "bad_request");
+    }
+
+    #[test]
+    fn a_backend_cannot_speak_of_the_callers_token() {
+        let body = br#"{"error":{"message":"m","code":"token_expired"}}"#;
+        let value: Value = serde_json::from_str(&read_failure(400, body, None).body).unwrap();
+        assert_eq!(value["error"]["code"], "bad_request");
+    }
+
+    #[test]
+    fn too_many_requests_always_says_when() {
+        assert_eq!(read_failure(429, b"", None).retry_after_ms, Some(1000));
     }
 
     #[test]

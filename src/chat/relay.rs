@@ -110,18 +110,26 @@ impl Relay {
     }
 
     /// Takes the next bytes of the backend and says which to write now.
+    ///
+    /// Behind an error event of the backend's own nothing passes any more: vLLM sends `[DONE]` after
+    /// it, and a caller would take the cut answer for a whole one.
     pub fn handle_chunk(&mut self, chunk: &[u8]) -> Forward<'_> {
         self.lent.clear();
+        if self.watch.has_failed {
+            return Forward { held: &self.lent, chunk: 0..0 };
+        }
         let written = match self.boundaries.next_end(chunk, 0) {
             None => self.handle_tail(chunk, 0, 0),
             Some(end) => {
                 let start = self.handle_first_end(chunk, end);
                 let mut last = end;
-                while let Some(end) = self.boundaries.next_end(chunk, last) {
+                while !self.watch.has_failed
+                    && let Some(end) = self.boundaries.next_end(chunk, last)
+                {
                     self.watch.handle_block(chunk.get(last..end).unwrap_or_default());
                     last = end;
                 }
-                self.handle_tail(chunk, start, last)
+                if self.watch.has_failed { start..last } else { self.handle_tail(chunk, start, last) }
             }
         };
         let chunk = self.drop_late_mark(chunk, written);

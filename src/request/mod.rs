@@ -28,8 +28,6 @@ pub struct ChatRequest {
     pub has_images: bool,
     /// Whether `tools` holds any.
     pub has_tools: bool,
-    /// The most tokens that one choice may have, where the caller set a limit.
-    pub max_tokens: Option<u64>,
     /// How many choices were asked for; 1 unless said.
     pub choices: u32,
 }
@@ -82,15 +80,14 @@ impl ChatRequest {
         let messages = Messages::parse(fields.messages)?;
         in_range(fields.temperature, "temperature", 0, 2)?;
         in_range(fields.top_p, "top_p", 0, 1)?;
-        let max_tokens = at_least_one(fields.max_tokens, "max_tokens")?;
-        let max_completion_tokens = at_least_one(fields.max_completion_tokens, "max_completion_tokens")?;
+        at_least_one(fields.max_tokens, "max_tokens")?;
+        at_least_one(fields.max_completion_tokens, "max_completion_tokens")?;
         let tools: Option<alloc::vec::Vec<&RawValue>> = optional(fields.tools, "tools", "an array")?;
         Ok(Self {
             model: model.into_owned(),
             stream: optional(fields.stream, "stream", "true or false")?.unwrap_or(false),
             has_images: messages.has_images,
             has_tools: tools.is_some_and(|tools| !tools.is_empty()),
-            max_tokens: max_completion_tokens.or(max_tokens),
             choices: at_least_one(fields.n, "n")?.map_or(1, |n| u32::try_from(n).unwrap_or(u32::MAX)),
         })
     }

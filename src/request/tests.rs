@@ -18,14 +18,7 @@ fn what_decides_is_read() {
         body(r#","stream":true,"tools":[{"type":"function"}],"max_tokens":5,"temperature":2,"top_p":0,"x":{"y":[1]}"#)
             .as_bytes(),
     );
-    let expected = ChatRequest {
-        model: "m".into(),
-        stream: true,
-        has_images: false,
-        has_tools: true,
-        max_tokens: Some(5),
-        choices: 1,
-    };
+    let expected = ChatRequest { model: "m".into(), stream: true, has_images: false, has_tools: true, choices: 1 };
     assert_eq!(request, Ok(expected));
 }
 
@@ -127,14 +120,7 @@ fn every_prefix_of_a_request_is_an_error_and_no_panic() {
 #[test]
 fn a_missing_capability_is_named() {
     let all = Capabilities { chat: true, vision: true, tool_calling: true, streaming: true, ..Capabilities::default() };
-    let request = ChatRequest {
-        model: "m\n".into(),
-        stream: true,
-        has_images: true,
-        has_tools: true,
-        max_tokens: None,
-        choices: 1,
-    };
+    let request = ChatRequest { model: "m\n".into(), stream: true, has_images: true, has_tools: true, choices: 1 };
     assert_eq!(request.check_capabilities(&all), Ok(()));
     for (without, word) in [
         (Capabilities { chat: false, ..all }, "chat"),

@@ -12,8 +12,6 @@ pub enum Rejected {
     Invalid,
     /// Ours, past its time.
     Expired,
-    /// Ours, revoked.
-    Revoked,
 }
 
 impl From<Rejected> for Error {
@@ -24,7 +22,6 @@ impl From<Rejected> for Error {
                 Code::TokenExpired,
                 "The token has expired. Sign in again with POST /v1/auth/login, or refresh it.",
             ),
-            Rejected::Revoked => Self::new(Code::TokenRevoked, "The token has been revoked."),
         }
     }
 }

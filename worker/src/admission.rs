@@ -4,18 +4,19 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use comind::auth::{Credential, Need, Rights, Scopes, parse_authorization};
+use comind::auth::{Credential, Rights, Scopes, parse_authorization};
 use comind::error::{Code, Error};
+use comind::route::Route;
 use comind::token::jwt::Use;
 use comind::types::{Usage, User};
 use worker::{Context, Env};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::context::RequestContext;
-use crate::runtime;
 use crate::storage::account::{AccountCall, Admitted, Shown};
 use crate::storage::directory::DirectoryCall;
 use crate::storage::{ACCOUNTS, DIRECTORIES, Reply, ask, key, shard};
+use crate::{runtime, seed};
 
 /// Tokens that were taken from a caller's allowance before their real number was known.
 #[derive(Clone)]
@@ -27,12 +28,11 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Corrects the allowance behind the answer. `None`: the backend did not say; then the
-    /// reservation stays as it is.
-    pub fn settle(self, usage: Option<Usage>) {
-        if let Some(usage) = usage {
-            self.correct(usage.total_tokens);
-        }
+    /// Corrects the allowance behind the answer to what the backend says was used. Where it says
+    /// nothing, the prompt is what was reserved and every event of the answer a token.
+    pub(crate) fn settle(self, usage: Option<Usage>, events: u64) {
+        let used = usage.map_or(self.tokens.saturating_add(events), |usage| usage.total_tokens);
+        self.correct(used);
     }
 
     /// Gives all of it back: nothing was used.
@@ -41,6 +41,9 @@ impl Reservation {
     }
 
     fn correct(self, used: u64) {
+        if self.tokens == used || config::current().rate_limit_tpm == 0 {
+            return;
+        }
         let call = AccountCall::Settle { reserved: self.tokens, used };
         let (env, user_id) = (self.env, self.user_id);
         self.ctx.wait_until(async move {
@@ -70,10 +73,10 @@ const BYTES_PER_TOKEN: u64 = 4;
 /// # Errors
 ///
 /// The 401, 403 and 429 of the contract.
-pub(crate) async fn admit(context: &RequestContext, need: Need) -> Result<Admission, Error> {
+pub(crate) async fn admit(context: &RequestContext, route: Route) -> Result<Admission, Error> {
     let (user_id, shown) = verify(context, &context.config)?;
-    let length: u64 = context.header("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
-    let tokens = (length / BYTES_PER_TOKEN).min(MAX_RESERVED);
+    seed::ensure(context).await?;
+    let tokens = if route == Route::ChatCompletions { estimate(context) } else { 0 };
     if matches!(shown, Shown::ApiToken { .. }) && !exists(context, &user_id).await? {
         return Err(to_error(Code::Unauthorized));
     }
@@ -88,9 +91,19 @@ pub(crate) async fn admit(context: &RequestContext, need: Need) -> Result<Admiss
         return Err(Error::new(Code::RateLimited, message).retry_after_ms(wait_ms));
     }
     let rights = admitted.scopes.as_deref().map_or(Rights::Session, |scopes| Rights::Pat(Scopes::from_stored(scopes)));
-    rights.check(need)?;
     let reservation = Reservation { env: context.env.clone(), ctx: Rc::clone(&context.ctx), user_id, tokens };
+    if let Err(error) = rights.check(route.need()) {
+        reservation.release();
+        return Err(error);
+    }
     Ok(Admission { user: admitted.user, reservation })
+}
+
+/// How many tokens a prompt may have, by the length of the request. One of unknown length counts as
+/// long: what was too much is given back when the answer is there.
+fn estimate(context: &RequestContext) -> u64 {
+    let length: Option<u64> = context.header("content-length").and_then(|value| value.parse().ok());
+    length.map_or(MAX_RESERVED, |length| (length / BYTES_PER_TOKEN).min(MAX_RESERVED))
 }
 
 thread_local! {

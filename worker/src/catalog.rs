@@ -1,7 +1,7 @@
 //! The catalogue of models in the isolate's memory: a cache with a time to live, asked for anew when
 //! it is stale, and never the only copy of anything.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use comind::backend::{Catalog, Discovery, Entry};
@@ -11,6 +11,7 @@ use js_sys::JsString;
 use wasm_bindgen::JsValue;
 
 use crate::config::{self, Backend, Config};
+use crate::upstream::Limits;
 use crate::{log, runtime, upstream};
 
 struct Cached {
@@ -20,18 +21,31 @@ struct Cached {
 
 thread_local! {
     static CACHED: RefCell<Option<Cached>> = const { RefCell::new(None) };
+    /// When somebody began to ask all backends; 0 when nobody is at it.
+    static ASKING_SINCE_MS: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The catalogue, asked for anew when it is older than `max_age_ms`.
+///
+/// One request asks; those that come meanwhile take the stale one rather than ask or wait as well.
 pub(crate) async fn read(max_age_ms: u64) -> Rc<Catalog> {
-    let fresh = CACHED.with_borrow(|cached| {
+    let now_ms = runtime::now_ms();
+    // A request that was cut off while it asked must not keep all others from asking.
+    let patience_ms = 2 * u64::from(config::current().probe_timeout_ms);
+    let is_asked = now_ms.saturating_sub(ASKING_SINCE_MS.get()) < patience_ms;
+    let cached = CACHED.with_borrow(|cached| {
         let cached = cached.as_ref()?;
-        let age_ms = runtime::now_ms().saturating_sub(cached.at_ms);
-        (age_ms <= max_age_ms).then(|| Rc::clone(&cached.catalog))
+        let is_fresh = now_ms.saturating_sub(cached.at_ms) <= max_age_ms;
+        (is_fresh || is_asked).then(|| Rc::clone(&cached.catalog))
     });
-    match fresh {
+    match cached {
         Some(catalog) => catalog,
-        None => refresh().await,
+        None => {
+            ASKING_SINCE_MS.set(now_ms);
+            let catalog = refresh().await;
+            ASKING_SINCE_MS.set(0);
+            catalog
+        }
     }
 }
 
@@ -75,7 +89,7 @@ async fn discover(backend: &Backend, config: &Config, before: Option<&Catalog>) 
     while !probes.is_empty() {
         let asked = probes.iter().map(|probe| {
             let body = probe.body.as_deref().map_or(JsValue::UNDEFINED, |body| JsString::from(body).into());
-            upstream::ask(backend, probe.path, body, config.probe_timeout_ms, config, &no_caller)
+            upstream::ask(backend, probe.path, body, Limits::of_probe(config), &no_caller)
         });
         for (probe, answer) in probes.iter().zip(join_all(asked).await) {
             let understood = match answer {

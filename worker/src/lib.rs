@@ -14,6 +14,7 @@ mod log;
 mod relay;
 mod router;
 mod runtime;
+mod seed;
 mod storage;
 mod upstream;
 

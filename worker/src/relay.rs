@@ -25,7 +25,7 @@ impl StreamRelay {
 
     fn settle(&mut self) {
         if let Some(reservation) = self.reservation.take() {
-            reservation.settle(self.relay.usage());
+            reservation.settle(self.relay.usage(), self.relay.events());
         }
     }
 }
@@ -48,6 +48,16 @@ impl StreamRelay {
     /// The bytes to write after a [`push`](Self::push) that gave −1.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out)
+    }
+
+    /// Whether nothing that matters can come any more: `[DONE]` or the backend's own error has passed.
+    pub fn is_over(&self) -> bool {
+        self.relay.is_done() || self.relay.has_failed()
+    }
+
+    /// The caller has gone: what has passed until now was used.
+    pub fn leave(&mut self) {
+        self.settle();
     }
 
     /// The heartbeat to write now: a comment, or nothing while half an event is with the caller.

@@ -55,7 +55,7 @@ async fn dispatch(context: &RequestContext, method: &str, path: &str) -> Result<
             _ => Ok(health::health()),
         };
     }
-    let caller = admission::admit(context, route.need()).await?;
+    let caller = admission::admit(context, route).await?;
     match route {
         Route::Health | Route::Login => Ok(health::health()),
         Route::Models => Ok(models::list(context).await),

@@ -13,15 +13,7 @@ use crate::runtime;
 
 #[wasm_bindgen(module = "/src/js/upstream.js")]
 extern "C" {
-    async fn exchange(
-        url: &str,
-        headers: &Headers,
-        body: JsValue,
-        timeout_ms: u32,
-        stall_ms: u32,
-        limit_bytes: u32,
-        caller: &JsValue,
-    ) -> JsValue;
+    async fn exchange(url: &str, headers: &Headers, body: JsValue, limits: JsValue, caller: &JsValue) -> JsValue;
 
     #[wasm_bindgen(js_name = openStream)]
     async fn open_stream_js(
@@ -138,19 +130,63 @@ pub(crate) enum Opened {
     Answer(UpstreamAnswer),
 }
 
+/// How long and how large an answer may be; what `js/upstream.js` calls `limits`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    first_byte_ms: u32,
+    stall_ms: u32,
+    /// For the whole answer; 0 is without limit.
+    total_ms: u32,
+    heartbeat_ms: u32,
+    answer_bytes: u32,
+}
+
+impl Limits {
+    /// For a caller's request.
+    pub(crate) const fn of_request(config: &Config) -> Self {
+        Self {
+            first_byte_ms: config.first_byte_timeout_ms,
+            stall_ms: config.stall_timeout_ms,
+            total_ms: 0,
+            heartbeat_ms: config.heartbeat_ms,
+            answer_bytes: config.answer_limit_bytes,
+        }
+    }
+
+    /// For a question of the edge's own about what a backend has.
+    pub(crate) const fn of_probe(config: &Config) -> Self {
+        const ANSWER_BYTES: u32 = 4 << 20;
+        let ms = config.probe_timeout_ms;
+        Self { first_byte_ms: ms, stall_ms: ms, total_ms: ms, heartbeat_ms: 0, answer_bytes: ANSWER_BYTES }
+    }
+
+    fn to_js(self) -> JsValue {
+        let limits = js_sys::Object::new();
+        for (name, value) in [
+            ("firstByteMs", self.first_byte_ms),
+            ("stallMs", self.stall_ms),
+            ("totalMs", self.total_ms),
+            ("heartbeatMs", self.heartbeat_ms),
+            ("answerLimitBytes", self.answer_bytes),
+        ] {
+            // Setting a member of an object of our own cannot fail.
+            let _ = js_sys::Reflect::set(&limits, &JsString::from(name), &value.into());
+        }
+        limits.into()
+    }
+}
+
 /// Asks a backend and reads its whole answer. `caller` is the caller's abort signal.
 pub(crate) async fn ask(
     backend: &Backend,
     path: &str,
     body: JsValue,
-    timeout_ms: u32,
-    config: &Config,
+    limits: Limits,
     caller: &JsValue,
 ) -> Result<UpstreamAnswer, Failure> {
     let url = format!("{}{path}", backend.url);
     let headers = headers(backend, &body, "application/json");
-    let (stall, limit) = (config.stall_timeout_ms, config.answer_limit_bytes);
-    let outcome = exchange(&url, &headers, body, timeout_ms, stall, limit, caller).await;
+    let outcome = exchange(&url, &headers, body, limits.to_js(), caller).await;
     outcome.unchecked_into::<Outcome>().into_answer()
 }
 
@@ -159,23 +195,13 @@ pub(crate) async fn open_stream(
     backend: &Backend,
     path: &str,
     body: JsValue,
-    config: &Config,
+    limits: Limits,
     relay: StreamRelay,
     caller: &JsValue,
 ) -> Result<Opened, Failure> {
-    let limits = js_sys::Object::new();
-    for (name, value) in [
-        ("heartbeatMs", config.heartbeat_ms),
-        ("firstByteMs", config.first_byte_timeout_ms),
-        ("stallMs", config.stall_timeout_ms),
-        ("answerLimitBytes", config.answer_limit_bytes),
-    ] {
-        // Setting a member of an object of our own cannot fail.
-        let _ = js_sys::Reflect::set(&limits, &JsString::from(name), &value.into());
-    }
     let url = format!("{}{path}", backend.url);
     let headers = headers(backend, &body, "text/event-stream");
-    let outcome = open_stream_js(&url, &headers, body, limits.into(), relay, caller).await;
+    let outcome = open_stream_js(&url, &headers, body, limits.to_js(), relay, caller).await;
     let outcome = outcome.unchecked_into::<Outcome>();
     match outcome.stream() {
         Some(stream) => Ok(Opened::Stream(stream)),

@@ -285,3 +285,21 @@ fn a_heartbeat_may_stand_at_every_write_and_loses_no_event() {
         }
     }
 }
+
+#[test]
+fn nothing_passes_behind_the_backends_own_error_event() {
+    let error = b"data: {\"error\":{\"message\":\"m\"}}\n\n";
+    let stream = [&b"data: {\"a\":1}\n\n"[..], error, b"data: [DONE]\n\n"].concat();
+    for cut in 0..=stream.len() {
+        let mut relay = Relay::new(1 << 20);
+        let mut written = std::vec::Vec::new();
+        for chunk in [&stream[..cut], &stream[cut..]] {
+            let forward = relay.handle_chunk(chunk);
+            written.extend_from_slice(forward.held);
+            written.extend_from_slice(&chunk[forward.chunk]);
+        }
+        assert!(written.ends_with(error), "cut at {cut}");
+        let ending = relay.handle_end();
+        assert_eq!((ending.verdict, ending.write), (Verdict::Failed, &b""[..]));
+    }
+}

@@ -7,15 +7,16 @@ use comind::retry::to_retry_after_secs;
 use comind::types::Usage;
 use js_sys::{JsString, Reflect, Uint8Array};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use wasm_bindgen::JsValue;
 
 use crate::admission::{Admission, Reservation};
 use crate::catalog;
-use crate::config::{Backend, Config};
+use crate::config::Backend;
 use crate::context::RequestContext;
 use crate::http::{Answer, Body, read_json_body};
 use crate::relay::StreamRelay;
-use crate::upstream::{self, Failure, Opened, UpstreamAnswer};
+use crate::upstream::{self, Failure, Limits, Opened, UpstreamAnswer};
 
 const PATH: &str = "/v1/chat/completions";
 /// A catalogue that misses a model is asked for anew when it is older than this.
@@ -29,28 +30,33 @@ const RECENT_MS: u64 = 1000;
 ///
 /// The whole table of the contract.
 pub(crate) async fn complete(context: &RequestContext, caller: Admission) -> Result<Answer, Error> {
+    let answer = dispatch(context, &caller.reservation).await;
+    if answer.is_err() {
+        caller.reservation.release();
+    }
+    answer
+}
+
+async fn dispatch(context: &RequestContext, reservation: &Reservation) -> Result<Answer, Error> {
     let (body, bytes) = read_json_body(&context.request, context.config.body_limit_bytes).await?;
     let request = ChatRequest::parse(&bytes)?;
     drop(bytes);
     let signal = Reflect::get(&context.request, &JsString::from("signal")).unwrap_or(JsValue::UNDEFINED);
+    let limits = Limits::of_request(&context.config);
     for _ in &context.config.backends {
         let backend = choose(context, &request).await?;
-        let call = Call { config: &context.config, backend, body: &body, signal: &signal };
+        let call = Call { backend, body: &body, limits, signal: &signal };
         let outcome = if request.stream {
-            call.stream(&request, caller.reservation.clone()).await
+            let relay = Relay::new(context.config.event_limit_bytes as usize).with_choices(request.choices);
+            call.stream(relay, reservation.clone()).await
         } else {
-            call.plain(caller.reservation.clone()).await
+            call.plain(reservation.clone()).await
         };
         match outcome {
             Err(Failure::Lost) if !catalog::is_alive(backend).await => {}
-            Err(failure) => {
-                caller.reservation.release();
-                return Err(failure.into());
-            }
-            Ok(answer) => return Ok(answer),
+            outcome => return outcome.map_err(Error::from),
         }
     }
-    caller.reservation.release();
     // Says which of the two it is: no such model, or none up that has it.
     choose(context, &request).await?;
     Err(Failure::Lost.into())
@@ -71,25 +77,23 @@ async fn choose<'a>(context: &'a RequestContext, request: &ChatRequest) -> Resul
 
 /// One request on its way to one backend.
 struct Call<'a> {
-    config: &'a Config,
     backend: &'a Backend,
     body: &'a Uint8Array,
+    limits: Limits,
     signal: &'a JsValue,
 }
 
 impl Call<'_> {
     async fn plain(&self, reservation: Reservation) -> Result<Answer, Failure> {
-        let timeout_ms = self.config.first_byte_timeout_ms;
-        let answer = upstream::ask(self.backend, PATH, self.body.into(), timeout_ms, self.config, self.signal).await?;
+        let answer = upstream::ask(self.backend, PATH, self.body.into(), self.limits, self.signal).await?;
         let Some(usage) = read_usage(&answer) else { return Ok(pass_failure(&answer, reservation)) };
-        reservation.settle(usage);
+        reservation.settle(usage, 0);
         Ok(Answer { status: 200, headers: Vec::new(), body: Body::Bytes(answer.body) })
     }
 
-    async fn stream(&self, request: &ChatRequest, reservation: Reservation) -> Result<Answer, Failure> {
-        let relay = Relay::new(self.config.event_limit_bytes as usize).with_choices(request.choices);
+    async fn stream(&self, relay: Relay, reservation: Reservation) -> Result<Answer, Failure> {
         let relay = StreamRelay::new(relay, reservation.clone());
-        match upstream::open_stream(self.backend, PATH, self.body.into(), self.config, relay, self.signal).await? {
+        match upstream::open_stream(self.backend, PATH, self.body.into(), self.limits, relay, self.signal).await? {
             Opened::Stream(stream) => Ok(Answer { status: 200, headers: Vec::new(), body: Body::Stream(stream) }),
             Opened::Answer(answer) => Ok(pass_failure(&answer, reservation)),
         }
@@ -101,8 +105,9 @@ impl Call<'_> {
 #[expect(clippy::option_option, reason = "whether it is an answer, and whether it says what it cost, are two things")]
 fn read_usage(answer: &UpstreamAnswer) -> Option<Option<Usage>> {
     #[derive(Deserialize)]
-    struct Completion {
-        usage: Option<Usage>,
+    struct Completion<'a> {
+        #[serde(borrow)]
+        usage: Option<&'a RawValue>,
     }
     if answer.status != 200 {
         return None;
@@ -111,7 +116,9 @@ fn read_usage(answer: &UpstreamAnswer) -> Option<Option<Usage>> {
     if !bytes.trim_ascii_start().starts_with(b"{") {
         return None;
     }
-    serde_json::from_slice::<Completion>(&bytes).ok().map(|completion| completion.usage)
+    let completion: Completion<'_> = serde_json::from_slice(&bytes).ok()?;
+    // An odd one is the caller's to wonder at: the answer passes all the same.
+    Some(completion.usage.and_then(|usage| serde_json::from_str(usage.get()).ok()))
 }
 
 /// A backend's own failure, for the caller.

@@ -1,21 +1,19 @@
 //! `POST /v1/auth/login`.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::net::Ipv6Addr;
 
 use comind::error::{Code, Error};
-use comind::secret::Secret;
 use comind::token::jwt::{ACCESS_LIFETIME_SECS, Claims, ISSUER, REFRESH_LIFETIME_SECS, Use};
-use comind::token::pat::make_user_id;
 use comind::types::{LoginRequest, LoginResponse};
 
 use crate::context::RequestContext;
 use crate::http::{Answer, read_json_body};
-use crate::runtime;
 use crate::storage::account::{AccountCall, SignedIn};
 use crate::storage::directory::DirectoryCall;
 use crate::storage::throttle::ThrottleCall;
 use crate::storage::{ACCOUNTS, DIRECTORIES, Reply, THROTTLES, ask, key, normalize_email, shard};
+use crate::{runtime, seed};
 
 /// A sign-in is two short strings.
 const BODY_LIMIT_BYTES: u32 = 16 * 1024;
@@ -39,13 +37,15 @@ pub(crate) async fn sign_in(context: &RequestContext) -> Result<Answer, Error> {
     if password.expose().is_empty() || password.expose().len() > MAX_PASSWORD_BYTES {
         return Err(Error::bad_param("password", "`password` must have 1 to 1024 bytes."));
     }
+    seed::ensure(context).await?;
     let address = key("address", &email);
     let client = client_address(context).map(|client| key("client", &client));
-    count_try(context, &address).await?;
+    // The client first: one who is held back already must not hold back the owner of the address.
     if let Some(client) = &client {
         count_try(context, client).await?;
     }
-    let account = find_account(context, &email, &address).await?;
+    count_try(context, &address).await?;
+    let account = find_account(context, &address).await?;
     let call = AccountCall::SignIn { password: password.expose().to_owned() };
     let signed_in = match ask(&context.env, ACCOUNTS, &account, &call).await? {
         Reply::Done(signed_in) => signed_in,
@@ -59,10 +59,7 @@ pub(crate) async fn sign_in(context: &RequestContext) -> Result<Answer, Error> {
 }
 
 /// The name of the account to ask: the owner's, or that of an account nobody has.
-async fn find_account(context: &RequestContext, email: &str, address: &str) -> Result<String, Error> {
-    if let Some(admin) = context.config.admin.as_ref().filter(|admin| admin.email == email) {
-        seed(context, email, address, &admin.password).await?;
-    }
+async fn find_account(context: &RequestContext, address: &str) -> Result<String, Error> {
     let call = DirectoryCall::FindOwner { key: address.to_owned() };
     let found: Reply<Option<String>> = ask(&context.env, DIRECTORIES, shard(address), &call).await?;
     let Reply::Done(owner) = found else { return Err(internal()) };
@@ -70,33 +67,21 @@ async fn find_account(context: &RequestContext, email: &str, address: &str) -> R
     Ok(owner.unwrap_or_else(|| format!("nobody-{}", shard(address))))
 }
 
-thread_local! {
-    static IS_SEEDED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Makes the first admin when its address is first used, or takes over a password that the operator
-/// has changed since the last start. Once for each isolate; every step may be repeated.
-async fn seed(context: &RequestContext, email: &str, address: &str, password: &Secret) -> Result<(), Error> {
-    if IS_SEEDED.get() {
-        return Ok(());
-    }
-    let claim = DirectoryCall::Claim { key: address.to_owned(), user_id: make_user_id(&runtime::random()) };
-    let claimed: Reply<String> = ask(&context.env, DIRECTORIES, shard(address), &claim).await?;
-    let Reply::Done(user_id) = claimed else { return Err(internal()) };
-    let user = key("user", &user_id);
-    let add = DirectoryCall::AddUser { key: user.clone() };
-    let Reply::Done(()) = ask(&context.env, DIRECTORIES, shard(&user), &add).await? else { return Err(internal()) };
-    let call =
-        AccountCall::Seed { user_id: user_id.clone(), email: email.to_owned(), password: password.expose().to_owned() };
-    let Reply::Done(()) = ask(&context.env, ACCOUNTS, &user_id, &call).await? else { return Err(internal()) };
-    IS_SEEDED.set(true);
-    Ok(())
-}
-
 fn client_address(context: &RequestContext) -> Option<String> {
     let value = context.header(context.config.client_ip_header.as_deref()?)?;
     // A list (`X-Forwarded-For`) ends with what our own proxy saw; what stands before it is hearsay.
-    value.rsplit(',').next().map(|client| client.trim().to_owned()).filter(|client| !client.is_empty())
+    let client = value.rsplit(',').next().map(str::trim).filter(|client| !client.is_empty())?;
+    Some(network_of(client))
+}
+
+/// The part of an address that one client cannot change: all of an IPv4 address, the first 64 bits of
+/// an IPv6 one (RFC 4291 §2.5.4).
+fn network_of(client: &str) -> String {
+    match client.parse() {
+        Ok(address) if Ipv6Addr::to_ipv4_mapped(&address).is_some() => client.to_owned(),
+        Ok(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).to_string(),
+        Err(_) => client.to_owned(),
+    }
 }
 
 async fn count_try(context: &RequestContext, key: &str) -> Result<(), Error> {
@@ -150,4 +135,22 @@ fn refused(code: Code) -> Error {
 
 fn internal() -> Error {
     Error::new(Code::InternalError, "The edge could not reach its own storage.").retry_after_ms(1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::network_of;
+
+    #[test]
+    fn one_client_has_one_network() {
+        for (client, network) in [
+            ("203.0.113.7", "203.0.113.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("2001:db8:1:2::1", "2001:db8:1:2::"),
+            ("::ffff:203.0.113.7", "::ffff:203.0.113.7"),
+            ("somebody", "somebody"),
+        ] {
+            assert_eq!(network_of(client), network);
+        }
+    }
 }

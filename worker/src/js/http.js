@@ -9,9 +9,9 @@ export function respond(status, headers, body) {
 
 /**
  * Reads a body whole. Resolves to its bytes, or to `undefined` as soon as it is longer than
- * `limitBytes`, without having kept more than that.
+ * `limitBytes`, without having kept more than that. `onChunk` is told of each piece.
  */
-export async function readBody(body, limitBytes) {
+export async function readBody(body, limitBytes, onChunk) {
   if (!body) return new Uint8Array(0);
   const reader = body.getReader();
   const chunks = [];
@@ -19,6 +19,7 @@ export async function readBody(body, limitBytes) {
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;
+    onChunk?.();
     length += value.byteLength;
     if (length > limitBytes) {
       reader.cancel().catch(() => {});

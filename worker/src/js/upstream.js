@@ -9,21 +9,27 @@ const LOST = "lost"; // no connection, or it broke before the answer's head: wor
 const TIMEOUT = "timeout"; // the head or the first byte took too long
 const CUT = "cut"; // the answer broke off, or never began
 const TOO_LARGE = "too large";
-const LEFT = "left"; // the caller went away
+const LEFT = "left"; // the caller went away, or has stopped reading
+
+/** How long a backend may take to close a stream whose last event has passed. */
+const LINGER_MS = 1000;
 
 /**
  * Sends a request and reads the whole answer.
  *
- * `caller` is the caller's signal, or undefined. Resolves to `{ status, retryAfter, body }` or to
- * `{ failure }`; never rejects.
+ * `limits` are `firstByteMs`, `stallMs`, `totalMs` (0: none) and `answerLimitBytes`; `caller` is the
+ * caller's signal, or undefined. Resolves to `{ status, retryAfter, body }` or to `{ failure }`;
+ * never rejects.
  */
-export async function exchange(url, headers, body, timeoutMs, stallMs, limitBytes, caller) {
+export async function exchange(url, headers, body, limits, caller) {
   const call = new Call(url, headers, body, caller);
+  const total = limits.totalMs > 0 ? setTimeout(() => call.stop(TIMEOUT), limits.totalMs) : undefined;
   try {
-    return await call.readWhole(await call.head(timeoutMs), stallMs, limitBytes);
-  } catch (error) {
-    return { failure: call.failure(error) };
+    return await call.readWhole(await call.head(limits), limits);
+  } catch {
+    return { failure: call.failure() };
   } finally {
+    clearTimeout(total);
     call.end();
   }
 }
@@ -38,8 +44,8 @@ export async function exchange(url, headers, body, timeoutMs, stallMs, limitByte
  */
 export async function openStream(url, headers, body, limits, relay, caller) {
   const call = new Call(url, headers, body, caller);
-  const opening = call.open(limits).catch((error) => ({ failure: call.failure(error) }));
-  const early = await Promise.race([opening, sleep(limits.heartbeatMs)]);
+  const opening = call.open(limits).catch(() => ({ failure: call.failure() }));
+  const early = await within(opening, limits.heartbeatMs);
   if (early && !early.reader) {
     call.end();
     relay.free();
@@ -50,8 +56,12 @@ export async function openStream(url, headers, body, limits, relay, caller) {
   return { stream: readable };
 }
 
-function sleep(ms) {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+/** What a promise gives if it does so within the time, else `undefined`. */
+function within(promise, ms) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
 
 /** A request under way, with one clock that can end it. */
@@ -74,11 +84,12 @@ class Call {
     this.url = url;
     this.#caller = caller;
     caller?.addEventListener("abort", this.#onLeave);
+    if (caller?.aborted) this.stop(LEFT);
   }
 
-  /** Waits for the answer's head; the clock goes on until `unwind`. */
-  async head(timeoutMs) {
-    this.wind(timeoutMs, TIMEOUT);
+  /** Waits for the answer's head. The clock goes on: it is the first byte's. */
+  async head({ firstByteMs }) {
+    this.wind(firstByteMs, TIMEOUT);
     try {
       return await fetch(this.url, this.init);
     } catch (error) {
@@ -88,10 +99,10 @@ class Call {
   }
 
   async open(limits) {
-    const response = await this.head(limits.firstByteMs);
+    const response = await this.head(limits);
     const type = response.headers.get("content-type") ?? "";
     if (response.status !== 200 || !type.startsWith("text/event-stream")) {
-      return this.readWhole(response, limits.stallMs, limits.answerLimitBytes);
+      return this.readWhole(response, limits);
     }
     const reader = response.body.getReader();
     const first = await reader.read();
@@ -99,9 +110,8 @@ class Call {
     return first.done ? { failure: CUT } : { reader, first: first.value };
   }
 
-  async readWhole(response, stallMs, limitBytes) {
-    this.wind(stallMs, TIMEOUT);
-    const body = await readBody(response.body, limitBytes);
+  async readWhole(response, { stallMs, answerLimitBytes }) {
+    const body = await readBody(response.body, answerLimitBytes, () => this.wind(stallMs, TIMEOUT));
     this.unwind();
     if (!body) return { failure: TOO_LARGE };
     return { status: response.status, retryAfter: response.headers.get("retry-after") ?? undefined, body };
@@ -141,7 +151,9 @@ class Pump {
   /** When the backend last sent, and when something was last written to the caller. */
   #heardAt = Date.now();
   #wroteAt = Date.now();
-  #isWriting = false;
+  /** Writes under way, and since when the oldest of them has made no progress. */
+  #writes = 0;
+  #writingSince = 0;
   #isWaiting = false;
   #timer = undefined;
 
@@ -160,17 +172,19 @@ class Pump {
       const opened = await opening;
       if (opened.reader) {
         const failure = await this.#move(opened.reader, opened.first);
+        this.#rest();
         await this.#write(this.#relay.end(failure));
       } else {
+        this.#rest();
         await this.#write(this.#relay.refuse(opened));
       }
       await this.#writer.close();
     } catch (error) {
       // Only a write fails here: the caller has gone. The backend is to stop at once.
-      this.#call.stop(LEFT);
-      this.#writer.abort(error).catch(() => {});
+      this.#leave(error);
+      this.#relay.leave();
     } finally {
-      clearTimeout(this.#timer);
+      this.#rest();
       this.#call.end();
       this.#relay.free();
     }
@@ -182,9 +196,11 @@ class Pump {
       this.#heardAt = Date.now();
       this.#isWaiting = false;
       const length = this.#relay.push(chunk);
+      const isOver = this.#relay.is_over();
       if (length === chunk.byteLength) await this.#write(chunk);
       else if (length > 0) await this.#write(chunk.subarray(0, length));
       else if (length < 0) await this.#write(this.#relay.take());
+      if (isOver) this.#call.wind(LINGER_MS, CUT);
       this.#isWaiting = true;
       this.#heardAt = Date.now();
       let next;
@@ -200,10 +216,16 @@ class Pump {
 
   async #write(bytes) {
     if (bytes.byteLength === 0) return;
-    this.#isWriting = true;
+    // A heartbeat may be waiting to be read when an event comes.
+    if (this.#writes++ === 0) this.#writingSince = Date.now();
     await this.#writer.write(bytes);
-    this.#isWriting = false;
-    this.#wroteAt = Date.now();
+    this.#writes -= 1;
+    this.#writingSince = this.#wroteAt = Date.now();
+  }
+
+  #leave(error) {
+    this.#call.stop(LEFT);
+    this.#writer.abort(error).catch(() => {});
   }
 
   /** Sets the timer for whatever is due next; one timer for a stream's whole life, not one a chunk. */
@@ -213,9 +235,15 @@ class Pump {
     // A heartbeat that is due but must not be written now is looked at again an interval later.
     const idleMs = now - this.#wroteAt;
     let dueMs = idleMs < heartbeatMs ? heartbeatMs - idleMs : heartbeatMs;
-    // The backend may begin to be waited for at any moment until then.
+    // The backend, or the caller, may begin to be waited for at any moment until then.
     dueMs = Math.min(dueMs, this.#isWaiting ? this.#heardAt + stallMs - now : stallMs);
+    if (this.#writes > 0) dueMs = Math.min(dueMs, this.#writingSince + stallMs - now);
     this.#timer = setTimeout(() => this.#tick(), Math.max(1, dueMs));
+  }
+
+  /** No more heartbeats: a slow reader may take long over the last bytes, behind which nothing may come. */
+  #rest() {
+    clearTimeout(this.#timer);
   }
 
   #tick() {
@@ -224,12 +252,14 @@ class Pump {
       this.#call.stop(TIMEOUT);
       return;
     }
+    // A caller who is connected and reads nothing must not hold a GPU for ever.
+    if (this.#writes > 0 && now - this.#writingSince >= this.#limits.stallMs) {
+      this.#leave(new Error("The caller has stopped reading."));
+      return;
+    }
     // A slow reader is not a silent backend: while a write is under way none is added.
-    if (!this.#isWriting && now - this.#wroteAt >= this.#limits.heartbeatMs) {
-      this.#write(this.#relay.heartbeat()).catch((error) => {
-        this.#call.stop(LEFT);
-        this.#writer.abort(error).catch(() => {});
-      });
+    if (this.#writes === 0 && now - this.#wroteAt >= this.#limits.heartbeatMs) {
+      this.#write(this.#relay.heartbeat()).catch((error) => this.#leave(error));
     }
     this.#wait();
   }

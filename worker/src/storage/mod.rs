@@ -154,7 +154,7 @@ impl Sql {
         struct Version {
             version: usize,
         }
-        if self.is_current.replace(true) {
+        if self.is_current.get() {
             return Ok(());
         }
         self.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)", &[])?;
@@ -167,6 +167,7 @@ impl Sql {
             self.run("DELETE FROM schema_version", &[])?;
             self.run("INSERT INTO schema_version VALUES (?)", &[number(steps.len() as u64)])?;
         }
+        self.is_current.set(true);
         Ok(())
     }
 }

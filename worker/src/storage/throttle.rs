@@ -15,8 +15,10 @@ use worker::{DurableObject, Env, Request, Response, State, durable_object};
 use super::{Refusal, Sql, number, question, reply};
 use crate::{config, runtime};
 
-const SCHEMA: &[&str] =
-    &["CREATE TABLE failure (key TEXT PRIMARY KEY, count INTEGER NOT NULL, last_ms INTEGER NOT NULL) WITHOUT ROWID"];
+const SCHEMA: &[&str] = &["
+    CREATE TABLE failure (key TEXT PRIMARY KEY, count INTEGER NOT NULL, last_ms INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE INDEX failure_by_age ON failure (last_ms);
+"];
 
 /// What can be asked about a key.
 #[derive(Debug, Deserialize, Serialize)]

@@ -1,5 +1,6 @@
 //! Whether a credential is alive and has something left: one call for both.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -56,8 +57,8 @@ pub(super) struct Buckets {
     tokens: Option<Bucket>,
     is_read: bool,
     is_write_due: bool,
-    /// The token used since the last write, and when.
-    used: Option<(String, u64)>,
+    /// The tokens used since the last write, and when.
+    used: BTreeMap<String, u64>,
 }
 
 const WRITE_BEHIND: Duration = Duration::from_secs(1);
@@ -74,7 +75,7 @@ impl Account {
             return refuse(Code::AccountSuspended);
         }
         if let Shown::ApiToken { id, .. } = shown {
-            self.buckets.borrow_mut().used = Some((id.clone(), runtime::now_secs()));
+            self.buckets.borrow_mut().used.insert(id.clone(), runtime::now_secs());
         }
         let (requests, tokens, wait_ms) = self.take(tokens)?;
         self.write_behind();
@@ -83,6 +84,9 @@ impl Account {
 
     pub(super) fn settle(&self, reserved: u64, used: u64) {
         let limit = config::current().rate_limit_tpm;
+        if limit == 0 {
+            return;
+        }
         if let Some(bucket) = &mut self.buckets.borrow_mut().tokens {
             bucket.settle(limit, reserved, used, runtime::now_ms());
         }
@@ -193,7 +197,7 @@ impl Buckets {
                 sql.run("INSERT OR REPLACE INTO bucket VALUES (?, ?)", &[kind.into(), to_json(bucket).into()])?;
             }
         }
-        if let Some((id, at)) = self.used.take() {
+        for (id, at) in std::mem::take(&mut self.used) {
             sql.run("UPDATE api_token SET last_used_at = ? WHERE id = ?", &[number(at), id.into()])?;
         }
         Ok(())

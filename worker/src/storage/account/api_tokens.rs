@@ -11,6 +11,8 @@ use crate::runtime;
 
 /// How many active tokens a user may have.
 const MAX_ACTIVE: usize = 25;
+/// How many revoked or expired tokens are kept; the oldest go first.
+const MAX_DEAD: u64 = 100;
 
 #[derive(Deserialize)]
 struct Row {
@@ -64,6 +66,10 @@ impl Account {
         if active.len() >= MAX_ACTIVE {
             return Ok(Err(Refusal::new(Code::TokenLimitReached)));
         }
+        // Dead ones are kept for their owner to see, not for ever.
+        let forget = "DELETE FROM api_token WHERE id IN (SELECT id FROM api_token \
+                      WHERE revoked_at IS NOT NULL OR expires_at <= ? ORDER BY created_at DESC LIMIT -1 OFFSET ?)";
+        self.sql.run(forget, &[number(now), number(MAX_DEAD)])?;
         self.sql.run(
             "INSERT INTO api_token VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)",
             &[id.into(), name.into(), hash.into(), scopes.into(), number(now), number(expires_at)],

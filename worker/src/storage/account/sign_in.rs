@@ -8,6 +8,9 @@ use super::super::{Refusal, number, password};
 use super::{Account, SignedIn};
 use crate::runtime;
 
+/// How many sessions a user may have; the oldest end first.
+const MAX_SESSIONS: u64 = 100;
+
 impl Account {
     /// The first call makes the user; later ones change the password when the operator has.
     ///
@@ -56,7 +59,9 @@ impl Account {
         let session_id = runtime::random_id();
         let now = runtime::now_secs();
         let sql = &self.sql;
-        sql.run("DELETE FROM session WHERE expires_at <= ?", &[number(now)])?;
+        let forget = "DELETE FROM session WHERE expires_at <= ? OR id IN \
+                      (SELECT id FROM session ORDER BY created_at DESC LIMIT -1 OFFSET ?)";
+        sql.run(forget, &[number(now), number(MAX_SESSIONS - 1)])?;
         sql.run(
             "INSERT INTO session VALUES (?, ?, ?)",
             &[session_id.as_str().into(), number(now), number(now + REFRESH_LIFETIME_SECS)],
