@@ -20,7 +20,7 @@ const LOG_LIMIT_CHARS = 8 * 1024 * 1024;
  * - `dataDir`: where the objects live; made if absent. One edge at a time.
  * - `port`: 0 for a free one. Always on 127.0.0.1.
  * - `console`: serve www/dist as the ASSETS binding; by default if it is built.
- * - `verbose`: also print what the edge prints.
+ * - `verbose`: also print what the edge prints once it is up.
  *
  * Rejects if the edge stops before it answers: the message is the edge's own sentence (a bad setting is named
  * in it), `log` is everything it printed.
@@ -71,12 +71,14 @@ export async function startEdge({
   writeFileSync(join(folder, "edge.pid"), String(child.pid));
 
   let log = "";
+  let isUp = false;
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8");
     stream.on("data", (text) => {
       log += text;
       if (log.length > LOG_LIMIT_CHARS) log = log.slice(-LOG_LIMIT_CHARS / 2);
-      if (verbose) process.stderr.write(text);
+      // What stands around the reason for a start that failed is noise: the error says it in a sentence.
+      if (verbose && isUp) process.stderr.write(text);
     });
   }
   const exited = new Promise((resolve) => child.on("close", (code, signal) => resolve(signal ?? code)));
@@ -91,6 +93,7 @@ export async function startEdge({
     const listening = await firstOf(exited, listenEvent(child.stdio[3]), START_LIMIT_MS);
     const url = `http://127.0.0.1:${listening}`;
     await firstOf(exited, healthy(url, child), START_LIMIT_MS);
+    isUp = true;
     return { url, port: listening, pid: child.pid, log: () => log, stop, kill, exited };
   } catch (cause) {
     await kill();

@@ -132,21 +132,29 @@ impl Catalog {
         if let Some(found) = serving.clone().find(|(entry, _)| entry.status != Status::Down) {
             return Ok(found);
         }
-        if serving.count() > 0 || self.entries.iter().any(|entry| !entry.is_known) {
-            let message =
-                format!("No backend that serves the model `{}` can be reached. Try again soon.", shown(model));
+        let is_known = serving.count() > 0;
+        if is_known || self.entries.iter().any(|entry| !entry.is_known) {
+            let message = if is_known {
+                format!("No backend that serves the model `{}` can be reached. Try again soon.", shown(model))
+            } else {
+                format!(
+                    "No backend that is up serves the model `{}`; one that cannot be reached may. Try again soon.{}",
+                    shown(model),
+                    self.suggestion(model)
+                )
+            };
             return Err(Error::new(Code::NoBackendAvailable, message).retry_after_ms(RETRY_AFTER_MS));
         }
         let message = format!("There is no model `{}`.{} See GET /v1/models.", shown(model), self.suggestion(model));
         Err(Error { param: Some(Cow::Borrowed("model")), ..Error::new(Code::ModelNotFound, message) })
     }
 
-    /// ` Did you mean …?`, when ids come close: the same letters in another case, or a part of it.
+    /// ` Did you mean …?`, when ids come close: but for letter case, a part of it, or a slip or two.
     fn suggestion(&self, model: &str) -> String {
         let asked = model.to_lowercase();
         let is_close = |id: &str| {
             let id = id.to_lowercase();
-            asked.len() >= 3 && (id.contains(&asked) || asked.contains(&id))
+            asked.len() >= 3 && (id.contains(&asked) || asked.contains(&id) || distance(&asked, &id) <= 2)
         };
         let models = self.models();
         let close: Vec<String> = models
@@ -158,6 +166,26 @@ impl Catalog {
             .collect();
         if close.is_empty() { String::new() } else { format!(" Did you mean {}?", close.join(" or ")) }
     }
+}
+
+/// How many letters must be put in, left out or changed to make one of the other (Levenshtein).
+/// Names of very different or great length are far apart without counting.
+fn distance(a: &str, b: &str) -> usize {
+    const MAX_BYTES: usize = 200;
+    if a.len().abs_diff(b.len()) > 2 || a.len() > MAX_BYTES {
+        return usize::MAX;
+    }
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (above, left) in a.bytes().zip(1..) {
+        let (mut diagonal, mut before) = (left - 1, left);
+        for (beside, cell) in b.bytes().zip(row.iter_mut().skip(1)) {
+            let changed = diagonal + usize::from(above != beside);
+            diagonal = *cell;
+            before = changed.min(before + 1).min(diagonal + 1);
+            *cell = before;
+        }
+    }
+    row.last().copied().unwrap_or_default()
 }
 
 fn to_model(entry: &Entry, served: &Served) -> Model {
@@ -225,11 +253,28 @@ mod tests {
     }
 
     #[test]
+    fn distance_counts_slips() {
+        for (a, b, expected) in [
+            ("", "", 0),
+            ("abc", "abc", 0),
+            ("abc", "acb", 2),
+            ("abc", "bc", 1),
+            ("abc", "abxc", 1),
+            ("kitten", "sitten", 1),
+        ] {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
+        assert_eq!(distance("a", "abcd"), usize::MAX);
+    }
+
+    #[test]
     fn close_names_are_offered() {
         let catalog = Catalog { entries: vec![entry("a", Status::Up, &["Qwen/Qwen2.5-32B-Instruct", "llama3.2:3b"])] };
         let message = |model| catalog.choose(model).unwrap_err().message;
         assert!(message("qwen2.5-32b-instruct").contains("Did you mean `Qwen/Qwen2.5-32B-Instruct`?"));
         assert!(message("llama3.2").contains("`llama3.2:3b`"));
+        assert!(message("lama3.2:3b").contains("`llama3.2:3b`"));
+        assert!(message("Qwen/Qwen2.5-32B-Insturct").contains("`Qwen/Qwen2.5-32B-Instruct`"));
         assert!(!message("gpt-4o").contains("Did you mean"));
     }
 }

@@ -138,7 +138,8 @@ describe("a restart", () => {
     await scene.signIn();
   });
 
-  test("with another ADMIN_EMAIL makes that address an admin's", async () => {
+  test("with another ADMIN_EMAIL makes that address the admin's, and the old one nobody's", async () => {
+    const { token } = await scene.signIn();
     await scene.stop();
     await scene.start({ ADMIN_EMAIL: "grace@example.com" });
     const answer = await scene.anonymous.post("/v1/auth/login", {
@@ -147,6 +148,11 @@ describe("a restart", () => {
     });
     assert.equal(answer.status, 200, answer.text);
     assert.deepEqual(answer.json.user.privileges, ["admin"]);
+    const old = { email: EMAIL, password: scene.settings.ADMIN_PASSWORD };
+    assertFailure(await scene.anonymous.post("/v1/auth/login", old), 401, "invalid_credentials");
+    assertFailure(await scene.anonymous.as(token).get("/v1/models"), 401, "token_revoked");
+    await scene.stop();
+    await scene.start({ ADMIN_EMAIL: EMAIL });
   });
 
   test("with JWT_SECRET moved to JWT_SECRET_PREVIOUS keeps everybody signed in", async () => {

@@ -11,7 +11,7 @@ use js_sys::JsString;
 use wasm_bindgen::JsValue;
 
 use crate::config::{self, Backend, Config};
-use crate::upstream::Limits;
+use crate::upstream::{Failure, Limits};
 use crate::{log, runtime, upstream};
 
 struct Cached {
@@ -92,13 +92,19 @@ async fn discover(backend: &Backend, config: &Config, before: Option<&Catalog>) 
             upstream::ask(backend, probe.path, body, Limits::of_probe(config), &no_caller)
         });
         for (probe, answer) in probes.iter().zip(join_all(asked).await) {
-            let understood = match answer {
-                Ok(answer) if answer.status == 200 => discovery.handle_answer(probe, &answer.body.to_vec()),
-                Ok(_) | Err(_) => false,
+            let complaint = match answer {
+                Ok(answer) if answer.status != 200 => Some(format!("answered {probe} with {}", answer.status)),
+                Ok(answer) => {
+                    let is_understood = discovery.handle_answer(probe, &answer.body.to_vec());
+                    (!is_understood).then(|| format!("gave no list of models to {probe}"))
+                }
+                Err(Failure::Timeout) => Some(format!("gave no answer to {probe} within PROBE_TIMEOUT_MS")),
+                Err(Failure::TooLarge) => Some(format!("gave too long an answer to {probe}")),
+                Err(_) => Some("refused or broke the connection".to_owned()),
             };
-            if is_first && !understood {
+            if let Some(complaint) = complaint.filter(|_| is_first) {
                 if was_up {
-                    log::backend(&backend.id, &format!("is down: {probe} gave no list of models"));
+                    log::backend(&backend.id, &format!("is down: it {complaint}"));
                 }
                 return down();
             }

@@ -12,6 +12,7 @@ use comind::token::jwt::{Keys, MIN_SECRET_BYTES};
 use comind::types::StatedModels;
 use js_sys::{JsString, Reflect};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use wasm_bindgen::prelude::*;
 
 /// One setting, as the README's table shows it.
@@ -276,12 +277,18 @@ fn parse_backends(given: Given<'_>) -> Result<Vec<Backend>, Invalid> {
             r#"is not set. Example: [{"id":"gpu-a","provider":"vllm","url":"http://10.0.0.5:8000"}]"#,
         );
     };
-    let list: Vec<GivenBackend> = serde_json::from_str(&text)
-        .or_else(|error| invalid(NAME, format_args!("is not a JSON list of backends: {error}.")))?;
+    let list: Vec<&RawValue> = serde_json::from_str(&text).or_else(|_| invalid(NAME, "is not a JSON list."))?;
     let mut ids = BTreeSet::new();
     let mut backends = Vec::with_capacity(list.len());
     for (position, backend) in (1..).zip(list) {
         let complain = |complaint: &str| invalid(NAME, format_args!("(entry {position}): {complaint}"));
+        let backend: GivenBackend = match serde_json::from_str(backend.get()) {
+            Ok(backend) => backend,
+            // Without the place within the entry, which nobody counts.
+            Err(error) => {
+                return complain(&format!("{}.", error.to_string().split(" at line ").next().unwrap_or_default()));
+            }
+        };
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         if backend.id.is_empty() || backend.id.len() > 64 || !backend.id.bytes().all(is_name) {
             return complain("`id` must have 1 to 64 letters, digits, `.`, `_` or `-`.");

@@ -104,6 +104,8 @@ impl From<&Error> for Answer {
             Some(wait_ms) => answer.with("retry-after", to_retry_after_secs(wait_ms).to_string()),
             None => answer,
         };
+        // The official `openai` packages retry every 409 unless told.
+        let answer = if error.code.is_retryable() { answer } else { answer.with("x-should-retry", "false") };
         if error.code.status() == 401 { answer.with("www-authenticate", "Bearer") } else { answer }
     }
 }

@@ -5,17 +5,20 @@ use std::cell::Cell;
 use comind::error::{Code, Error};
 use comind::token::pat::make_user_id;
 
+use worker::Env;
+
 use crate::context::RequestContext;
-use crate::runtime;
 use crate::storage::account::AccountCall;
 use crate::storage::directory::DirectoryCall;
 use crate::storage::{ACCOUNTS, DIRECTORIES, Reply, ask, key, shard};
+use crate::{log, runtime};
 
 thread_local! {
     static IS_DONE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Makes the admin, or takes over a password that the operator has changed since the last start.
+/// Makes the admin, or takes over an address or password that the operator has changed since the last
+/// start. It is one account for ever: the old address then belongs to nobody.
 ///
 /// Done once for each isolate, before it first looks at anybody's credentials, whoever that is: so a
 /// changed password ends sessions at the start, and time does not tell the admin's address. Every step
@@ -27,19 +30,36 @@ thread_local! {
 pub(crate) async fn ensure(context: &RequestContext) -> Result<(), Error> {
     let Some(admin) = context.config.admin.as_ref().filter(|_| !IS_DONE.get()) else { return Ok(()) };
     let env = &context.env;
+    let user_id = claim(env, key("first", "admin"), make_user_id(&runtime::random())).await?;
     let address = key("address", &admin.email);
-    let claim = DirectoryCall::Claim { key: address.clone(), user_id: make_user_id(&runtime::random()) };
-    let Reply::Done(user_id) = ask::<_, String>(env, DIRECTORIES, shard(&address), &claim).await? else {
-        return Err(failed());
-    };
+    if claim(env, address, user_id.clone()).await? != user_id {
+        let message = "ADMIN_EMAIL is the address of another user.";
+        log::internal("seed", message);
+        return Err(Error::new(Code::InternalError, message));
+    }
     let user = key("user", &user_id);
     let add = DirectoryCall::AddUser { key: user.clone() };
     let Reply::Done(()) = ask(env, DIRECTORIES, shard(&user), &add).await? else { return Err(failed()) };
     let password = admin.password.expose().to_owned();
     let make = AccountCall::Seed { user_id: user_id.clone(), email: admin.email.clone(), password };
-    let Reply::Done(()) = ask(env, ACCOUNTS, &user_id, &make).await? else { return Err(failed()) };
+    let before: Reply<Option<String>> = ask(env, ACCOUNTS, &user_id, &make).await?;
+    let Reply::Done(before) = before else { return Err(failed()) };
+    if let Some(email) = before {
+        let old = key("address", &email);
+        let release = DirectoryCall::Release { key: old.clone(), user_id };
+        let Reply::Done(()) = ask(env, DIRECTORIES, shard(&old), &release).await? else { return Err(failed()) };
+    }
     IS_DONE.set(true);
     Ok(())
+}
+
+/// Takes a key of the directory for a user; gives who has it.
+async fn claim(env: &Env, key: String, user_id: String) -> Result<String, Error> {
+    let call = DirectoryCall::Claim { key: key.clone(), user_id };
+    match ask(env, DIRECTORIES, shard(&key), &call).await? {
+        Reply::Done(owner) => Ok(owner),
+        Reply::Refused(_) => Err(failed()),
+    }
 }
 
 fn failed() -> Error {

@@ -292,7 +292,7 @@ fn nothing_passes_behind_the_backends_own_error_event() {
     let stream = [&b"data: {\"a\":1}\n\n"[..], error, b"data: [DONE]\n\n"].concat();
     for cut in 0..=stream.len() {
         let mut relay = Relay::new(1 << 20);
-        let mut written = std::vec::Vec::new();
+        let mut written = Vec::new();
         for chunk in [&stream[..cut], &stream[cut..]] {
             let forward = relay.handle_chunk(chunk);
             written.extend_from_slice(forward.held);

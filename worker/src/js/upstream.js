@@ -12,7 +12,7 @@ const TOO_LARGE = "too large";
 const LEFT = "left"; // the caller went away, or has stopped reading
 
 /** How long a backend may take to close a stream whose last event has passed. */
-const LINGER_MS = 1000;
+const LINGER_MS = 500;
 
 /**
  * Sends a request and reads the whole answer.

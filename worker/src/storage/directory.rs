@@ -33,6 +33,13 @@ pub(crate) enum DirectoryCall {
         /// The user's id.
         user_id: String,
     },
+    /// Gives an address of this user up. Answers nothing.
+    Release {
+        /// The address.
+        key: String,
+        /// The user's id.
+        user_id: String,
+    },
     /// Whether there is such a user.
     HasUser {
         /// The user's id.
@@ -66,6 +73,11 @@ impl DurableObject for Directory {
                 let take = "INSERT OR IGNORE INTO address VALUES (?, ?)";
                 self.sql.run(take, &[key.as_str().into(), user_id.as_str().into()])?;
                 reply(Ok::<_, Refusal>(self.owner(&key)?.unwrap_or(user_id)))
+            }
+            DirectoryCall::Release { key, user_id } => {
+                let give_up = "DELETE FROM address WHERE key = ? AND user_id = ?";
+                self.sql.run(give_up, &[key.into(), user_id.into()])?;
+                reply(Ok(()))
             }
             DirectoryCall::HasUser { key } => {
                 let found: Vec<IgnoredAny> = self.sql.rows("SELECT 1 FROM user WHERE key = ?", &[key.into()])?;

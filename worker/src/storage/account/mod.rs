@@ -36,7 +36,8 @@ const SCHEMA: &[&str] = &["
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum AccountCall {
-    /// Makes the first admin, or gives it the password that the operator has set since. Answers nothing.
+    /// Makes the first admin, or gives it what the operator has set since. Answers the address it had
+    /// until then, if that was another, else `null`.
     Seed {
         /// The user's id.
         user_id: String,

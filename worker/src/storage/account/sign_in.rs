@@ -16,33 +16,36 @@ impl Account {
     ///
     /// `seed_hash` remembers which `ADMIN_PASSWORD` the account was made from, so that a password
     /// the user chose since is only replaced when the operator sets another one.
-    pub(super) fn seed(&self, user_id: &str, email: &str, given: &Secret) -> worker::Result<Result<(), Refusal>> {
+    pub(super) fn seed(
+        &self,
+        user_id: &str,
+        email: &str,
+        given: &Secret,
+    ) -> worker::Result<Result<Option<String>, Refusal>> {
         let row = self.row()?;
-        let seeded = row.as_ref().and_then(|row| row.seed_hash.as_deref());
-        if seeded.is_some_and(|seeded| password::is_right(given, seeded)) {
-            return Ok(Ok(()));
+        let is_as_before = row.as_ref().is_some_and(|row| {
+            let seeded = row.seed_hash.as_deref();
+            row.email == email && seeded.is_some_and(|seeded| password::is_right(given, seeded))
+        });
+        if is_as_before {
+            return Ok(Ok(None));
         }
         let Some(hash) = password::hash(given, &runtime::random()) else {
             return Ok(Err(Refusal::new(Code::InternalError)));
         };
         let sql = &self.sql;
-        if row.is_some() {
-            let change = "UPDATE user SET password_hash = ?, seed_hash = ?, version = version + 1, is_suspended = 0";
-            sql.run(change, &[hash.as_str().into(), hash.as_str().into()])?;
-            sql.run("DELETE FROM session", &[])?;
-        } else {
-            sql.run(
-                "INSERT INTO user VALUES (?, ?, ?, ?, 'admin', '', 1, 1, 0, ?)",
-                &[
-                    user_id.into(),
-                    email.into(),
-                    hash.as_str().into(),
-                    hash.as_str().into(),
-                    number(runtime::now_secs()),
-                ],
-            )?;
-        }
-        Ok(Ok(()))
+        let Some(row) = row else {
+            let insert = "INSERT INTO user VALUES (?, ?, ?, ?, 'admin', '', 1, 1, 0, ?)";
+            let hash = hash.as_str();
+            let now = number(runtime::now_secs());
+            sql.run(insert, &[user_id.into(), email.into(), hash.into(), hash.into(), now])?;
+            return Ok(Ok(None));
+        };
+        let change =
+            "UPDATE user SET email = ?, password_hash = ?, seed_hash = ?, version = version + 1, is_suspended = 0";
+        sql.run(change, &[email.into(), hash.as_str().into(), hash.as_str().into()])?;
+        sql.run("DELETE FROM session", &[])?;
+        Ok(Ok(Some(row.email).filter(|before| before != email)))
     }
 
     /// Opens a session for the right password. What is wrong with the account is said only then.
