@@ -17,6 +17,15 @@ pub fn to_json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
+/// Reads JSON text from bytes; `None` for what is not UTF-8, not JSON or not of the shape.
+///
+/// All JSON is read as text, once checked to be UTF-8: the parser for bytes would be a second one in
+/// every wasm file.
+#[must_use]
+pub fn from_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
+    serde_json::from_str(core::str::from_utf8(bytes).ok()?).ok()
+}
+
 /// `{"error":{…}}`: the body of every failure, on every route and method.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ErrorBody<'a> {

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use serde::Deserialize;
 
 use super::{Provider, Served};
-use crate::types::{Capabilities, StatedModels, to_json};
+use crate::types::{Capabilities, StatedModels, from_json, to_json};
 
 /// One question to a backend.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -140,7 +140,7 @@ impl Discovery {
     }
 
     fn handle_properties(&mut self, body: &[u8]) {
-        let Ok(props) = serde_json::from_slice::<Props>(body) else { return };
+        let Some(props) = from_json::<Props>(body) else { return };
         for served in &mut self.found {
             let capabilities = &mut served.capabilities;
             if capabilities.chat {
@@ -151,7 +151,7 @@ impl Discovery {
     }
 
     fn handle_show(&mut self, index: usize, body: &[u8]) {
-        let Ok(show) = serde_json::from_slice::<Show>(body) else { return };
+        let Some(show) = from_json::<Show>(body) else { return };
         let Some(served) = self.found.get_mut(index) else { return };
         if let Some(names) = show.capabilities {
             served.capabilities = from_names(&names);
@@ -226,7 +226,7 @@ struct TemplateCaps {
 }
 
 fn read_models(body: &[u8]) -> Option<Vec<Served>> {
-    let list: ModelList = serde_json::from_slice(body).ok()?;
+    let list: ModelList = from_json(body)?;
     let served = list.data.into_iter().filter(|entry| !entry.id.is_empty()).take(MAX_MODELS).map(|entry| {
         let tag = list.models.iter().find(|tag| tag.model == entry.id);
         let embeds = tag.is_some_and(|tag| tag.capabilities.iter().any(|name| name == "embedding"));
@@ -239,7 +239,7 @@ fn read_models(body: &[u8]) -> Option<Vec<Served>> {
 }
 
 fn read_tags(body: &[u8]) -> Option<Vec<Served>> {
-    let list: TagList = serde_json::from_slice(body).ok()?;
+    let list: TagList = from_json(body)?;
     let named = list.models.into_iter().filter(|tag| !tag.model.is_empty()).take(MAX_MODELS);
     Some(named.map(|tag| Served { id: tag.model, created: 0, capabilities: ASSUMED }).collect())
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::{Code, Error};
-use crate::types::{ErrorBody, ErrorDetail, to_json};
+use crate::types::{ErrorBody, ErrorDetail, from_json, to_json};
 
 /// A backend's answer that was not a success, in the form in which it goes on.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -109,7 +109,7 @@ struct Body {
 
 impl Said {
     fn read(body: &[u8]) -> Self {
-        let Ok(body) = serde_json::from_slice::<Body>(body) else { return Self::read_text(body) };
+        let Some(body) = from_json::<Body>(body) else { return Self::read_text(body) };
         let text = |value: Option<&Value>| {
             value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(ToString::to_string)
         };

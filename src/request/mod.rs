@@ -133,7 +133,9 @@ pub fn read_object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> {
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(Error::new(Code::BadRequest, "The request body must be a JSON object."));
     }
-    serde_json::from_slice(body).map_err(|error| {
+    let text = core::str::from_utf8(body)
+        .map_err(|_| Error::new(Code::BadRequest, "The request body is not valid JSON: it is not UTF-8."))?;
+    serde_json::from_str(text).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         match error.classify() {
             serde_json::error::Category::Data => describe_data_error(&error.to_string(), &place),

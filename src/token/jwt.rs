@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::Rejected;
 use crate::secret::Secret;
-use crate::types::to_json;
+use crate::types::{from_json, to_json};
 
 /// Who issues our tokens: the `iss` claim.
 pub const ISSUER: &str = "co-mind-edge";
@@ -166,7 +166,7 @@ fn decode(part: &str) -> Result<alloc::vec::Vec<u8>, Rejected> {
 
 /// Duplicate members are refused: two parsers could take different ones.
 fn decode_json<T: for<'de> Deserialize<'de>>(part: &str) -> Result<T, Rejected> {
-    serde_json::from_slice(&decode(part)?).map_err(|_| Rejected::Invalid)
+    from_json(&decode(part)?).ok_or(Rejected::Invalid)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use comind::chat::Relay;
 use comind::error::{Code, Error};
 use comind::request::ChatRequest;
 use comind::retry::to_retry_after_secs;
-use comind::types::Usage;
+use comind::types::{Usage, from_json};
 use js_sys::{JsString, Reflect, Uint8Array};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -116,7 +116,7 @@ fn read_usage(answer: &UpstreamAnswer) -> Option<Option<Usage>> {
     if !bytes.trim_ascii_start().starts_with(b"{") {
         return None;
     }
-    let completion: Completion<'_> = serde_json::from_slice(&bytes).ok()?;
+    let completion: Completion<'_> = from_json(&bytes)?;
     // An odd one is the caller's to wonder at: the answer passes all the same.
     Some(completion.usage.and_then(|usage| serde_json::from_str(usage.get()).ok()))
 }
