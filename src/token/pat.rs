@@ -12,6 +12,7 @@
 //! What is stored is the SHA-256 of the whole token. That is sound here and would not be for a
 //! password: the secret is 256 random bits, so there is nothing to guess that a slow hash would slow.
 
+use alloc::format;
 use alloc::string::String;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -30,9 +31,6 @@ const CHECKSUM_CHARS: usize = 6;
 
 /// What all users' ids begin with.
 pub const USER_PREFIX: &str = "user_";
-
-/// The digest of a token, as an account stores it.
-pub type TokenHash = [u8; 32];
 
 /// A well-formed token. Whether it is known, alive and allowed is the account's word.
 #[derive(Clone, Debug)]
@@ -96,10 +94,10 @@ impl Pat {
         user_of(self.id()).unwrap_or_default()
     }
 
-    /// What to store, and what to compare with what is stored.
+    /// What to store, and what to compare with what is stored: the SHA-256 in hexadecimal.
     #[must_use]
-    pub fn hash(&self) -> TokenHash {
-        Sha256::digest(self.text.expose()).into()
+    pub fn hash(&self) -> String {
+        Sha256::digest(self.text.expose()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The token itself, to be shown once.
@@ -146,7 +144,8 @@ mod tests {
         let pat = Pat::parse(&text).unwrap();
         assert_eq!(pat.user_id(), make_user_id(&[0xfb; 16]));
         assert_eq!(user_of(pat.id()), Some(pat.user_id()));
-        assert_eq!(pat.hash(), <TokenHash>::from(Sha256::digest(&text)));
+        assert_eq!(pat.hash().len(), 64);
+        assert_ne!(pat.hash(), Pat::make(&pat.user_id(), &[7; 8], &[8; 32]).unwrap().hash());
     }
 
     #[test]

@@ -143,6 +143,12 @@ export function assertFailure(answer, status, code, type) {
   assert.match(answer.headers.get("content-type") ?? "", /^application\/json\b/);
   assert.ok(answer.headers.get("x-request-id"), "x-request-id");
   assert.deepEqual(Object.keys(answer.json), ["error"]);
+  const wait = answer.headers.get("retry-after");
+  const retry = answer.headers.get("x-should-retry");
+  assert.ok(
+    (wait === null) === (retry === "false"),
+    `when to try again, or that it is no use: ${wait}, ${retry}`,
+  );
   const { error } = answer.json;
   for (const member of ["message", "type", "code", "param"])
     assert.ok(member in error, `${member} in ${answer.text}`);

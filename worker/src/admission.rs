@@ -119,8 +119,7 @@ async fn exists(context: &RequestContext, user_id: &str) -> Result<bool, Error> 
     }
     let key = key("user", user_id);
     let call = DirectoryCall::HasUser { key: key.clone() };
-    let found: Reply<bool> = ask(&context.env, DIRECTORIES, shard(&key), &call).await?;
-    let exists = matches!(found, Reply::Done(true));
+    let exists: bool = ask(&context.env, DIRECTORIES, shard(&key), &call).await?.done()?;
     if exists {
         KNOWN_USERS.with_borrow_mut(|known| {
             if known.len() >= MAX_KNOWN_USERS {
@@ -140,10 +139,7 @@ fn verify(context: &RequestContext, config: &Config) -> Result<(String, Shown), 
             let claims = config.jwt_keys.verify(token, Use::Access, runtime::now_secs())?;
             Ok((claims.sub, Shown::Session { id: claims.sid, version: claims.ver }))
         }
-        Credential::Pat(pat) => {
-            let hash = pat.hash().iter().map(|byte| format!("{byte:02x}")).collect();
-            Ok((pat.user_id(), Shown::ApiToken { id: pat.id().to_owned(), hash }))
-        }
+        Credential::Pat(pat) => Ok((pat.user_id(), Shown::ApiToken { id: pat.id().to_owned(), hash: pat.hash() })),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Requests in, answers out: the shapes between the runtime and the handlers.
 
+use comind::backend::UpstreamFailure;
 use comind::error::{Code, Error};
 use comind::retry::to_retry_after_secs;
 use comind::types::to_json;
@@ -99,14 +100,19 @@ impl Answer {
 
 impl From<&Error> for Answer {
     fn from(error: &Error) -> Self {
-        let answer = Self::json_text(error.code.status(), error.to_json());
-        let answer = match error.wait_ms() {
+        UpstreamFailure::from(error).into()
+    }
+}
+
+impl From<UpstreamFailure> for Answer {
+    fn from(failure: UpstreamFailure) -> Self {
+        let answer = Self::json_text(failure.status, failure.body);
+        let answer = match failure.retry_after_ms {
             Some(wait_ms) => answer.with("retry-after", to_retry_after_secs(wait_ms).to_string()),
-            None => answer,
+            // No wait would help. The official `openai` packages retry every 409 and 5xx unless told.
+            None => answer.with("x-should-retry", "false"),
         };
-        // The official `openai` packages retry every 409 unless told.
-        let answer = if error.code.is_retryable() { answer } else { answer.with("x-should-retry", "false") };
-        if error.code.status() == 401 { answer.with("www-authenticate", "Bearer") } else { answer }
+        if failure.status == 401 { answer.with("www-authenticate", "Bearer") } else { answer }
     }
 }
 

@@ -2,15 +2,14 @@
 
 use std::cell::Cell;
 
-use comind::error::{Code, Error};
+use comind::error::Error;
 use comind::token::pat::make_user_id;
-
 use worker::Env;
 
 use crate::context::RequestContext;
 use crate::storage::account::AccountCall;
 use crate::storage::directory::DirectoryCall;
-use crate::storage::{ACCOUNTS, DIRECTORIES, Reply, ask, key, shard};
+use crate::storage::{ACCOUNTS, DIRECTORIES, ask, key, shard};
 use crate::{log, runtime};
 
 thread_local! {
@@ -40,15 +39,14 @@ pub(crate) async fn ensure(context: &RequestContext) -> Result<(), Error> {
     }
     let user = key("user", &user_id);
     let add = DirectoryCall::AddUser { key: user.clone() };
-    let Reply::Done(()) = ask(env, DIRECTORIES, shard(&user), &add).await? else { return Err(failed()) };
+    ask::<_, ()>(env, DIRECTORIES, shard(&user), &add).await?.done()?;
     let password = admin.password.expose().to_owned();
     let make = AccountCall::Seed { user_id: user_id.clone(), email: admin.email.clone(), password };
-    let before: Reply<Option<String>> = ask(env, ACCOUNTS, &user_id, &make).await?;
-    let Reply::Done(before) = before else { return Err(failed()) };
+    let before: Option<String> = ask(env, ACCOUNTS, &user_id, &make).await?.done()?;
     if let Some(email) = before {
         let old = key("address", &email);
         let release = DirectoryCall::Release { key: old.clone(), user_id };
-        let Reply::Done(()) = ask(env, DIRECTORIES, shard(&old), &release).await? else { return Err(failed()) };
+        ask::<_, ()>(env, DIRECTORIES, shard(&old), &release).await?.done()?;
     }
     IS_DONE.set(true);
     Ok(())
@@ -57,12 +55,5 @@ pub(crate) async fn ensure(context: &RequestContext) -> Result<(), Error> {
 /// Takes a key of the directory for a user; gives who has it.
 async fn claim(env: &Env, key: String, user_id: String) -> Result<String, Error> {
     let call = DirectoryCall::Claim { key: key.clone(), user_id };
-    match ask(env, DIRECTORIES, shard(&key), &call).await? {
-        Reply::Done(owner) => Ok(owner),
-        Reply::Refused(_) => Err(failed()),
-    }
-}
-
-fn failed() -> Error {
-    Error::new(Code::InternalError, "The edge could not reach its own storage.").retry_after_ms(1000)
+    ask(env, DIRECTORIES, shard(&key), &call).await?.done()
 }

@@ -53,7 +53,7 @@ pub(crate) async fn create(context: &RequestContext, user: &User) -> Result<Answ
     let pat = Pat::make(&user.id, &runtime::random(), &runtime::random())?;
     let call = AccountCall::CreateApiToken {
         id: pat.id().to_owned(),
-        hash: pat.hash().iter().map(|byte| format!("{byte:02x}")).collect(),
+        hash: pat.hash(),
         name: name.to_owned(),
         scopes: scopes.to_stored(),
         expires_at: runtime::now_secs() + u64::from(days) * SECS_PER_DAY,

@@ -3,7 +3,6 @@
 use comind::chat::Relay;
 use comind::error::{Code, Error};
 use comind::request::ChatRequest;
-use comind::retry::to_retry_after_secs;
 use comind::types::{Usage, from_json};
 use js_sys::{JsString, Reflect, Uint8Array};
 use serde::Deserialize;
@@ -124,10 +123,5 @@ fn read_usage(answer: &UpstreamAnswer) -> Option<Option<Usage>> {
 /// A backend's own failure, for the caller.
 fn pass_failure(answer: &UpstreamAnswer, reservation: Reservation) -> Answer {
     reservation.release();
-    let failure = answer.to_failure();
-    let answer = Answer::json_text(failure.status, failure.body);
-    match failure.retry_after_ms {
-        Some(wait_ms) => answer.with("retry-after", to_retry_after_secs(wait_ms).to_string()),
-        None => answer,
-    }
+    answer.to_failure().into()
 }

@@ -61,8 +61,7 @@ pub(crate) async fn sign_in(context: &RequestContext) -> Result<Answer, Error> {
 /// The name of the account to ask: the owner's, or that of an account nobody has.
 async fn find_account(context: &RequestContext, address: &str) -> Result<String, Error> {
     let call = DirectoryCall::FindOwner { key: address.to_owned() };
-    let found: Reply<Option<String>> = ask(&context.env, DIRECTORIES, shard(address), &call).await?;
-    let Reply::Done(owner) = found else { return Err(internal()) };
+    let owner: Option<String> = ask(&context.env, DIRECTORIES, shard(address), &call).await?.done()?;
     // The digest spreads them over several objects, so that they do not wait for each other.
     Ok(owner.unwrap_or_else(|| format!("nobody-{}", shard(address))))
 }
@@ -131,10 +130,6 @@ fn refused(code: Code) -> Error {
         _ => "The edge could not check the password.",
     };
     Error::new(code, message)
-}
-
-fn internal() -> Error {
-    Error::new(Code::InternalError, "The edge could not reach its own storage.").retry_after_ms(1000)
 }
 
 #[cfg(test)]

@@ -52,6 +52,20 @@ pub(crate) enum Reply<T> {
     Refused(Refusal),
 }
 
+impl<T> Reply<T> {
+    /// The value, of a question that is never refused.
+    pub(crate) fn done(self) -> Result<T, Error> {
+        match self {
+            Self::Done(value) => Ok(value),
+            Self::Refused(_) => Err(unavailable()),
+        }
+    }
+}
+
+fn unavailable() -> Error {
+    Error::new(Code::InternalError, "The edge could not reach its own storage.")
+}
+
 /// Why an object refuses: a code and a wait, from which the worker makes the sentence.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Refusal {
@@ -86,7 +100,7 @@ pub(crate) async fn ask<Q: Serialize, T: DeserializeOwned>(
 ) -> Result<Reply<T>, Error> {
     let failed = |what: &str| {
         log::internal(namespace, what);
-        Error::new(Code::InternalError, "The edge could not reach its own storage.").retry_after_ms(1000)
+        unavailable()
     };
     let binding = js_sys::Reflect::get(env, &JsString::from(namespace)).map_err(|_| failed("binding missing"))?;
     let answer = call_object(binding, name, &to_json(question)).await.map_err(|error| failed(&describe(&error)))?;

@@ -12,7 +12,8 @@ use crate::runtime;
 const MAX_SESSIONS: u64 = 100;
 
 impl Account {
-    /// The first call makes the user; later ones change the password when the operator has.
+    /// The first call makes the user; later ones change address and password when the operator has.
+    /// Answers the address before, if it was another.
     ///
     /// `seed_hash` remembers which `ADMIN_PASSWORD` the account was made from, so that a password
     /// the user chose since is only replaced when the operator sets another one.
