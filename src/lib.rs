@@ -16,19 +16,22 @@
 //! - [`sse`] decodes and encodes event streams; [`chat`] turns chunks into one message and
 //!   watches a stream pass by.
 //! - [`route`] is the table of what the edge serves and what each route asks of its caller.
-//! - [`retry`] and [`limit`] do arithmetic: when to try again, who has had enough; [`date`] is the
-//!   calendar they need.
+//! - [`account`] has the rules for addresses, passwords and one-time codes, and who a user is.
+//! - [`retry`], [`limit`] and [`lease`] do arithmetic: when to try again, who has had enough, how long
+//!   an answer about that holds; [`date`] is the calendar they need.
 #![no_std]
 
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod account;
 pub mod auth;
 pub mod backend;
 pub mod chat;
 pub mod date;
 pub mod error;
+pub mod lease;
 pub mod limit;
 pub mod request;
 pub mod retry;
