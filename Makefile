@@ -59,6 +59,7 @@ test-edge: ## the edge's unit tests
 	$(env) cargo test -p comind-edge --lib
 
 edge-test: edge ## the edge over HTTP in workerd, against a scripted backend
+	$(setup) openai
 	@scripts/node-test.sh tests/e2e/*.test.mjs
 
 pkg-test: pkg ## the packed npm package in Node, Vite, TypeScript and Chromium

