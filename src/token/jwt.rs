@@ -28,12 +28,25 @@ const MAX_TOKEN_BYTES: usize = 4096;
 
 /// What a token is good for. Neither is taken for the other.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", try_from = "String")]
 pub enum Use {
     /// To call the API.
     Access,
     /// To get the next pair of tokens.
     Refresh,
+}
+
+/// A word and nothing else: left to itself, serde takes `{"access":null}` as well.
+impl TryFrom<String> for Use {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        match word.as_str() {
+            "access" => Ok(Self::Access),
+            "refresh" => Ok(Self::Refresh),
+            _ => Err("a token is for access or for refreshing"),
+        }
+    }
 }
 
 /// What a token says.
@@ -86,16 +99,15 @@ pub struct Keys {
     previous: Option<Key>,
 }
 
+/// Ours has these members. Whatever another one means, a key or an extension, it is not for us.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Header {
     alg: String,
     #[serde(default)]
     typ: Option<String>,
     #[serde(default)]
     kid: Option<String>,
-    /// Extensions that must be understood (RFC 7515 §4.1.11). We understand none.
-    #[serde(default)]
-    crit: Option<serde::de::IgnoredAny>,
 }
 
 impl Keys {
@@ -133,9 +145,7 @@ impl Keys {
         let (signed, signature) = token.rsplit_once('.').ok_or(Rejected::Invalid)?;
         let (header, payload) = signed.split_once('.').ok_or(Rejected::Invalid)?;
         let header: Header = decode_json(header)?;
-        let is_ours = header.alg == "HS256"
-            && header.typ.as_deref().is_none_or(|typ| typ.eq_ignore_ascii_case("JWT"))
-            && header.crit.is_none();
+        let is_ours = header.alg == "HS256" && header.typ.as_deref().is_none_or(|typ| typ.eq_ignore_ascii_case("JWT"));
         if !is_ours {
             return Err(Rejected::Invalid);
         }
@@ -164,9 +174,14 @@ fn decode(part: &str) -> Result<alloc::vec::Vec<u8>, Rejected> {
     Base64UrlUnpadded::decode_vec(part).map_err(|_| Rejected::Invalid)
 }
 
-/// Duplicate members are refused: two parsers could take different ones.
+/// An object, without duplicate members: two parsers could take different ones. serde would also take a
+/// list of the members' values.
 fn decode_json<T: for<'de> Deserialize<'de>>(part: &str) -> Result<T, Rejected> {
-    from_json(&decode(part)?).ok_or(Rejected::Invalid)
+    let json = decode(part)?;
+    if !json.trim_ascii_start().starts_with(b"{") {
+        return Err(Rejected::Invalid);
+    }
+    from_json(&json).ok_or(Rejected::Invalid)
 }
 
 #[cfg(test)]
@@ -252,8 +267,11 @@ mod tests {
             r#"{"alg":"HS256","typ":"at+jwt"}"#,
             r#"{"alg":"HS256","kid":"other"}"#,
             r#"{"alg":"HS256","crit":["exp"],"exp":1}"#,
+            r#"{"alg":"HS256","crit":null}"#,
+            r#"{"alg":"HS256","b64":false}"#,
             r#"{"alg":"HS256","alg":"HS256"}"#,
             r#"{"typ":"JWT"}"#,
+            r#"["HS256"]"#,
             "[]",
             "",
         ] {
@@ -267,11 +285,16 @@ mod tests {
             (r#""exp":1800000010"#, r#""exp":1,"exp":1800000010"#),
             (r#""iss":"co-mind-edge""#, r#""iss":"somebody""#),
             (r#""use":"access""#, r#""use":"admin""#),
+            (r#""use":"access""#, r#""use":{"access":null}"#),
         ] {
             let payload = good.replace(from, to);
             assert_ne!(payload, good);
             assert_eq!(keys.verify(&forge(&keys, header, &payload), Use::Access, NOW), Err(Rejected::Invalid), "{to}");
         }
+        let values: std::vec::Vec<&str> =
+            good.trim_matches(['{', '}']).split(',').filter_map(|member| Some(member.split_once(':')?.1)).collect();
+        let values = format!("[{}]", values.join(","));
+        assert_eq!(keys.verify(&forge(&keys, header, &values), Use::Access, NOW), Err(Rejected::Invalid));
     }
 
     #[test]
