@@ -1,6 +1,10 @@
-//! Tokens: JWTs for sessions, personal access tokens for programs.
+//! Tokens: JWTs for sessions, personal access tokens for programs, ID tokens from those who sign users
+//! in besides us.
 
+pub mod id_token;
+pub mod jwks;
 pub mod jwt;
+mod object;
 pub mod pat;
 
 use crate::error::{Code, Error};
