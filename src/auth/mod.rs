@@ -27,10 +27,12 @@ pub fn parse_authorization(header: Option<&str>) -> Result<Credential<'_>, Error
     let header = header
         .filter(|header| !header.is_empty())
         .ok_or_else(|| Error::new(Code::Unauthorized, "A token is needed: send `Authorization: Bearer <token>`."))?;
-    let token = match header.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() => token.trim(),
-        _ => return Err(Error::new(Code::Unauthorized, "The header must be `Authorization: Bearer <token>`.")),
-    };
+    let (scheme, token) = header.split_once(' ').unwrap_or_default();
+    // What HTTP takes for white space, not all that Unicode does.
+    let token = token.trim_matches([' ', '\t']);
+    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
+        return Err(Error::new(Code::Unauthorized, "The header must be `Authorization: Bearer <token>`."));
+    }
     if token.starts_with(pat::PREFIX) {
         return Ok(Credential::Pat(Pat::parse(token)?));
     }
@@ -96,6 +98,8 @@ mod tests {
         for header in ["Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c "] {
             assert!(matches!(parse_authorization(Some(header)), Ok(Credential::Jwt("a.b.c"))));
         }
+        let header = parse_authorization(Some("Bearer a.b.c\u{a0}"));
+        assert!(matches!(header, Ok(Credential::Jwt("a.b.c\u{a0}"))), "not white space: part of a bad token");
     }
 
     #[test]
