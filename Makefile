@@ -7,7 +7,7 @@ setup = @scripts/setup.sh
 env = @source scripts/env.sh &&
 
 .PHONY: help setup run build edge pkg www fmt lint no-std test-core vectors test-edge edge-test pkg-test \
-	console-test deploy-check run-test e2e test sizes clean
+	console-test deploy-check run-test e2e test bench-auth sizes clean
 
 help: ## print this
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -83,6 +83,10 @@ e2e: build ## the quickstart on the real model, and the official openai packages
 test: ## everything, in the order that fails fastest
 	$(setup) base npm
 	$(env) node scripts/test.mjs
+
+bench-auth: ## µs for checking a credential, beside jose and jsonwebtoken
+	$(setup) base wasm npm bench
+	@bench/auth/run.sh
 
 sizes: build ## what a cold start and a page load read
 	$(env) node scripts/sizes.mjs && node pkg/sizes.mjs 60000 && node www/build.mjs

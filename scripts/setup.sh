@@ -9,6 +9,7 @@
 #   tools     wasm-bindgen, worker-build, wasm-pack    npm       workerd, esbuild, binaryen, …
 #   model     llama.cpp's server and a small model     openai    Python: the official client, PyJWT
 #   chromium  the browser of the console's tests       lint      shellcheck
+#   bench     what the benchmarks compare with
 set -euo pipefail
 # shellcheck source=scripts/env.sh
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
@@ -21,7 +22,7 @@ source "$COMIND_ROOT/scripts/setup/rust.sh"
 # shellcheck source=scripts/setup/packages.sh
 source "$COMIND_ROOT/scripts/setup/packages.sh"
 
-all_parts=(base wasm no-std tools npm model openai chromium lint)
+all_parts=(base wasm no-std tools npm model openai chromium lint bench)
 parts=("$@")
 [ ${#parts[@]} -gt 0 ] || parts=("${all_parts[@]}")
 

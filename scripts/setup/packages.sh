@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# What comes from npm and PyPI: the parts npm, model and openai.
+# What comes from npm and PyPI: the parts npm, bench, model and openai.
 
-# Folders with a lock file of their own.
+# Folders with a lock file of their own; bench/ has a part for itself, since only benchmarks need it.
 npm_folders() { for lock in "$COMIND_ROOT"/{tests,www}/package-lock.json; do [ ! -e "$lock" ] || dirname "$lock"; done; }
 
 lock_hash() { sha256sum <"$1/package-lock.json"; }
@@ -21,6 +21,9 @@ add_npm() {
     has_modules "$folder" || step "npm ci in ${folder#"$COMIND_ROOT"/}" npm_ci "$folder"
   done
 }
+
+has_bench() { has_modules "$COMIND_ROOT/bench"; }
+add_bench() { step "npm ci in bench" npm_ci "$COMIND_ROOT/bench"; }
 
 # Install scripts are not run (npm 11 would not either): env.sh points at the packages' own binaries.
 npm_ci() {
