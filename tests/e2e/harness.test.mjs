@@ -3,8 +3,32 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Caller, Connection } from "./caller.mjs";
+import { Canaries, forms } from "./canaries.mjs";
 import { deadPort, startUpstream } from "./upstream.mjs";
 import { within } from "./within.mjs";
+
+test("a canary is found however it is written down, and only where it is", () => {
+  const canaries = new Canaries();
+  const planted = canaries.plant("a password");
+  const added = canaries.add("a token", "ey+J_hbGci/OiJ-IUzI1N.iJ9é");
+  for (const text of [planted, added]) {
+    assert.ok(forms(text).length >= 12);
+    for (const [form, written] of forms(text)) {
+      const found = canaries.find(Buffer.concat([Buffer.from([0xff, 0]), written, Buffer.from([0])]));
+      assert.ok(
+        found.some((one) => one.text === text && one.form === form),
+        `${form}: ${JSON.stringify(found)}`,
+      );
+    }
+    for (const before of ["", "a", "ab", "abc"]) {
+      const encoded = Buffer.from(`${before}${text}xyz`);
+      assert.ok(canaries.find(encoded.toString("base64")).length > 0);
+      assert.ok(canaries.find(encoded.toString("base64url")).length > 0);
+    }
+  }
+  assert.deepEqual(canaries.find(planted.slice(0, -1))[0].name, "a part of something");
+  assert.deepEqual(canaries.find(new Canaries().plant("a password")), []);
+});
 
 async function pair() {
   const upstream = await startUpstream();
