@@ -42,6 +42,9 @@ async function run() {
   const settings = {
     ...given,
     JWT_SECRET: given.JWT_SECRET ?? keptSecret("jwt-secret", 48),
+    SERVICE_TOKEN: given.SERVICE_TOKEN ?? keptSecret("service-token", 36),
+    // On somebody's own machine the log is as good a mailbox as any.
+    MAIL_URL: given.MAIL_URL ?? "log:",
     ADMIN_EMAIL: given.ADMIN_EMAIL ?? "admin@example.com",
     ADMIN_PASSWORD: given.ADMIN_PASSWORD ?? keptSecret("admin-password", 15),
     ALLOWED_ORIGINS: given.ALLOWED_ORIGINS ?? `http://localhost:${port},http://127.0.0.1:${port}`,

@@ -1,7 +1,7 @@
 // The settings of the edge, by name. worker/src/config.rs says what each one means and checks it.
 
 /** Values that must not be printed or written to a file that others may read. */
-export const SECRETS = ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "ADMIN_PASSWORD"];
+export const SECRETS = ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "ADMIN_PASSWORD", "SERVICE_TOKEN", "MAIL_PASSWORD"];
 
 /** Every setting: the environment variables that `make run` hands on when they are there. */
 export const SETTINGS = [
@@ -9,8 +9,28 @@ export const SETTINGS = [
   ...SECRETS,
   "ADMIN_EMAIL",
   "ALLOWED_ORIGINS",
+  "ORGANIZATION",
+  "API_TOKEN_ORGANIZATIONS",
+  "REGISTRATION",
+  "MAIL_URL",
+  "MAIL_FROM",
+  "MAIL_USERNAME",
+  "SSO_TENANTS",
+  "SSO_CLIENT_ID",
+  "SSO_AUTHORITY",
+  "ACCESS_TOKEN_SECS",
+  "REFRESH_TOKEN_SECS",
+  "REFRESH_GRACE_MS",
+  "CODE_LIFETIME_SECS",
+  "CODE_TRIES",
+  "MAX_SESSIONS",
+  "MAX_API_TOKENS",
   "RATE_LIMIT_RPM",
   "RATE_LIMIT_TPM",
+  "ADMISSION_LEASE_MS",
+  "PUBLIC_RATE_LIMIT_RPM",
+  "PASSWORD_RATE_LIMIT_RPM",
+  "MAIL_LIMIT_PER_HOUR",
   "HEARTBEAT_MS",
   "BODY_LIMIT_BYTES",
   "ANSWER_LIMIT_BYTES",

@@ -88,6 +88,8 @@ macro_rules! codes {
 codes! {
     /// The request is not JSON, or a field is missing, of the wrong type or out of range.
     BadRequest = "bad_request", 400, InvalidRequest, false;
+    /// A one-time code that is wrong, used up or too old.
+    InvalidCode = "invalid_code", 400, InvalidRequest, false;
     /// No credential, or one that is malformed, forged or unknown.
     Unauthorized = "unauthorized", 401, Permission, false;
     /// A good signature past its time.
@@ -106,6 +108,8 @@ codes! {
     PatNotAllowed = "pat_not_allowed", 403, Permission, false;
     /// An admin-only scope asked for by somebody who is not one.
     AdminScopesRequired = "admin_scopes_required", 403, Permission, false;
+    /// None of the user's organizations has a plan with personal access tokens.
+    PlanRequired = "plan_required", 403, Permission, false;
     /// No such route or resource.
     NotFound = "not_found", 404, InvalidRequest, false;
     /// No backend has this model.

@@ -314,6 +314,12 @@ impl<C> Lease<C> {
         if now_ms < self.until_ms { Share::default() } else { core::mem::take(&mut self.held) }
     }
 
+    /// How long what is held stays, in milliseconds; `None` when the lease is over or nothing is held.
+    #[must_use]
+    pub const fn rest_ms(&self, now_ms: u64) -> Option<u64> {
+        if self.held.is_empty() || now_ms >= self.until_ms { None } else { Some(self.until_ms - now_ms) }
+    }
+
     /// Whether something is held or owed.
     #[must_use]
     pub const fn holds_something(&self) -> bool {

@@ -33,6 +33,7 @@ pub mod date;
 pub mod error;
 pub mod lease;
 pub mod limit;
+pub mod mail;
 pub mod request;
 pub mod retry;
 pub mod route;

@@ -3,6 +3,9 @@
 //! Pure arithmetic over (state, now). The state lives in an account object, which has one writer,
 //! so that a hundred requests at once cannot pass a limit of ten.
 
+use alloc::format;
+use alloc::string::String;
+
 use serde::{Deserialize, Serialize};
 
 /// A bucket that holds one minute's allowance and refills evenly.
@@ -10,10 +13,40 @@ use serde::{Deserialize, Serialize};
 /// Counted in units of 1/60 000 of a token, so that one millisecond refills exactly `per_minute`
 /// units and nothing is ever rounded. The level may go below zero when the real cost turns out
 /// higher than the estimate: the debt is paid off before anything else passes.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Bucket {
     units: i64,
     at_ms: u64,
+}
+
+/// A limit for a longer time than a minute: `count` in so many minutes.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Quota {
+    /// How many.
+    pub count: u64,
+    /// In so many minutes, at least 1.
+    pub minutes: u64,
+}
+
+impl Quota {
+    /// [`Bucket::take`] of one, with the bucket's clock running so much slower.
+    ///
+    /// # Errors
+    ///
+    /// The wait in milliseconds, at least 1.
+    pub fn take(self, bucket: Option<Bucket>, now_ms: u64) -> Result<Bucket, u64> {
+        let minutes = self.minutes.max(1);
+        let slow_ms = now_ms / minutes;
+        let mut bucket = bucket.unwrap_or_else(|| Bucket::full(self.count, slow_ms));
+        bucket.take(self.count, 1, slow_ms).map_err(|wait_ms| wait_ms.saturating_mul(minutes))?;
+        Ok(bucket)
+    }
+
+    /// How long a bucket must be left alone to be full again, whatever it holds, in milliseconds.
+    #[must_use]
+    pub const fn forgotten_after_ms(self) -> u64 {
+        self.minutes.saturating_mul(60_000)
+    }
 }
 
 const UNITS_PER_TOKEN: i64 = 60_000;
@@ -69,6 +102,19 @@ impl Bucket {
         self.units = self.units.saturating_add(reserved).saturating_sub(capacity(used)).clamp(deepest, whole);
     }
 
+    /// The form to store: exact, where a number of JavaScript's might not be.
+    #[must_use]
+    pub fn to_stored(self) -> String {
+        format!("{} {}", self.units, self.at_ms)
+    }
+
+    /// Reads it back; `None` for anything else, and then the bucket counts as full.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Option<Self> {
+        let (units, at_ms) = text.split_once(' ')?;
+        Some(Self { units: units.parse().ok()?, at_ms: at_ms.parse().ok()? })
+    }
+
     /// The bucket's standing after the last call.
     #[must_use]
     pub fn standing(&self, per_minute: u64) -> Standing {
@@ -99,7 +145,7 @@ fn wait_ms(missing_units: i64, per_minute: u64) -> u64 {
 ///
 /// The first few are free, so that a person who mistypes notices nothing; then each failure doubles
 /// the wait before the next try is even looked at. Silence of twice the longest wait forgets them.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Failures {
     /// How many in a row.
     pub count: u32,
@@ -209,6 +255,29 @@ mod tests {
             let _ = bucket.take(per_minute, u64::MAX, u64::MAX);
             bucket.settle(per_minute, u64::MAX, u64::MAX, u64::MAX);
             let _ = bucket.standing(per_minute);
+        }
+    }
+
+    #[test]
+    fn a_quota_counts_over_hours() {
+        let quota = Quota { count: 5, minutes: 60 };
+        let mut bucket = None;
+        for _ in 0..5 {
+            bucket = Some(quota.take(bucket, 1_000_000).unwrap());
+        }
+        let wait_ms = quota.take(bucket, 1_000_000).unwrap_err();
+        assert_eq!(wait_ms, 12 * 60_000, "a fifth of an hour");
+        assert!(quota.take(bucket, 1_000_000 + wait_ms - 61).is_err());
+        assert!(quota.take(bucket, 1_000_000 + wait_ms + 60).is_ok());
+    }
+
+    #[test]
+    fn a_bucket_is_stored_exactly() {
+        let mut bucket = Bucket::full(u64::MAX, 1_800_000_000_123);
+        assert_eq!(bucket.take(u64::MAX, 7, 1_800_000_000_124), Ok(()));
+        assert_eq!(Bucket::from_stored(&bucket.to_stored()), Some(bucket));
+        for text in ["", "1", "1 2 3", "x 1", r#"{"units":1,"at_ms":2}"#] {
+            assert_eq!(Bucket::from_stored(text), None, "{text}");
         }
     }
 

@@ -15,6 +15,8 @@ pub enum Method {
     Get,
     /// `POST`.
     Post,
+    /// `PATCH`.
+    Patch,
     /// `DELETE`.
     Delete,
 }
@@ -26,6 +28,7 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
     }
@@ -36,6 +39,7 @@ impl Method {
         match method {
             "GET" | "HEAD" => Some(Self::Get),
             "POST" => Some(Self::Post),
+            "PATCH" => Some(Self::Patch),
             "DELETE" => Some(Self::Delete),
             _ => None,
         }
@@ -60,7 +64,7 @@ macro_rules! routes {
                 match self { $(Self::$name => Method::$method,)+ }
             }
 
-            /// The path; `{id}` stands for its last segment, or for a model's all the rest.
+            /// The path; `{id}` stands for one segment, or for a model's all the rest.
             #[must_use]
             pub const fn path(self) -> &'static str {
                 match self { $(Self::$name => $path,)+ }
@@ -80,6 +84,38 @@ routes! {
     Health = Get "/health", Need::Public;
     /// Sign in.
     Login = Post "/v1/auth/login", Need::Public;
+    /// Buy the next pair of tokens.
+    Refresh = Post "/v1/auth/refresh", Need::Public;
+    /// End a session.
+    Logout = Post "/v1/auth/logout", Need::Public;
+    /// Sign in with another one's word for who it is.
+    Sso = Post "/v1/auth/sso", Need::Public;
+    /// Who the caller is.
+    Me = Get "/v1/auth/me", Need::Any;
+    /// Whether an address has an account.
+    CheckRegistration = Get "/v1/auth/check-registration", Need::Public;
+    /// Ask for an account.
+    Register = Post "/v1/auth/register", Need::Public;
+    /// Make the account with the code that was mailed.
+    Confirm = Post "/v1/auth/confirm", Need::Public;
+    /// Change one's own password.
+    ChangePassword = Post "/v1/auth/change-password", Need::Session;
+    /// Ask for a code to set a new password.
+    RequestPasswordReset = Post "/v1/auth/password-reset-request", Need::Public;
+    /// Set a new password with that code.
+    ResetPassword = Post "/v1/auth/password-reset", Need::Public;
+    /// Set a user's password.
+    SetPassword = Post "/v1/auth/admin/set-password", Need::Service;
+    /// Make a user.
+    CreateUser = Post "/v1/auth/admin/users", Need::Service;
+    /// All users.
+    Users = Get "/v1/auth/admin/users", Need::Service;
+    /// One user.
+    User = Get "/v1/auth/admin/users/{id}", Need::Service;
+    /// Suspend a user, or set name, privileges and groups.
+    UpdateUser = Patch "/v1/auth/admin/users/{id}", Need::Service;
+    /// Delete a user with everything of theirs.
+    DeleteUser = Delete "/v1/auth/users/{id}", Need::Service;
     /// The models that live backends serve.
     Models = Get "/v1/models", Need::Scope(Scope::ModelsRead);
     /// One model.
@@ -96,6 +132,8 @@ routes! {
     ApiTokens = Get "/v1/api-tokens", Need::Session;
     /// Revoke a personal access token.
     RevokeApiToken = Delete "/v1/api-tokens/{id}", Need::Session;
+    /// Put a new personal access token in the place of one.
+    RotateApiToken = Post "/v1/api-tokens/{id}/rotate", Need::Session;
 }
 
 /// A route and the `{id}` of its path, percent-decoded; empty where it has none.
@@ -154,8 +192,8 @@ pub fn find(method: &str, path: &str) -> Result<Match, NoMatch> {
 }
 
 fn id_of(route: Route, path: &str) -> Option<String> {
-    let start = route.path().strip_suffix("{id}")?;
-    let id = path.strip_prefix(start).filter(|id| !id.is_empty())?;
+    let (start, end) = route.path().split_once("{id}")?;
+    let id = path.strip_prefix(start)?.strip_suffix(end).filter(|id| !id.is_empty())?;
     // Ids of models are names with slashes in them (`Qwen/Qwen2.5-32B-Instruct`); ours are not.
     if id.contains('/') && route != Route::Model {
         return None;
@@ -176,7 +214,8 @@ fn allow_of(methods: impl Iterator<Item = Method>) -> String {
 }
 
 /// Undoes percent-encoding (RFC 3986 §2.1); `None` when what comes out is not UTF-8 or has a NUL.
-fn percent_decode(text: &str) -> Option<String> {
+#[must_use]
+pub fn percent_decode(text: &str) -> Option<String> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text).into_owned());
     }
@@ -203,7 +242,7 @@ mod tests {
         for &route in Route::ALL {
             let name = if route == Route::Model { "x/y" } else { "x" };
             let path = route.path().replace("{id}", name);
-            let id = if route.path().ends_with("{id}") { name } else { "" };
+            let id = if route.path().contains("{id}") { name } else { "" };
             assert_eq!(find(route.method().as_str(), &path), Ok(Match { route, id: id.into() }));
         }
     }
@@ -233,6 +272,7 @@ mod tests {
     fn the_exact_path_wins() {
         assert_eq!(find("GET", "/v1/api-tokens/scopes").unwrap().route, Route::ApiTokenScopes);
         assert_eq!(find("DELETE", "/v1/api-tokens/abc").unwrap().route, Route::RevokeApiToken);
+        assert_eq!(find("POST", "/v1/api-tokens/abc/rotate").unwrap().id, "abc");
     }
 
     #[test]
@@ -245,6 +285,9 @@ mod tests {
             "/models",
             "/v1/models/",
             "/v1/api-tokens/x/y",
+            "/v1/api-tokens//rotate",
+            "/v1/api-tokens/x/y/rotate",
+            "/v1/api-tokens/x/rotate/",
             "/health/",
             "/v1/models/%",
             "/v1/models/%zz",
@@ -264,6 +307,8 @@ mod tests {
         for (row, route) in rows.iter().zip(Route::ALL) {
             let need = match route.need() {
                 Need::Public => "nothing".into(),
+                Need::Any => "any token".into(),
+                Need::Service => "the service token".into(),
                 Need::Session => "a session".into(),
                 Need::Scope(scope) => format!("`{}`", scope.as_str()),
             };

@@ -61,15 +61,6 @@ pub struct Health {
     pub status: Cow<'static, str>,
 }
 
-/// `{"email":"…","password":"…"}`: sign in.
-#[derive(Clone, Debug)]
-pub struct LoginRequest {
-    /// The address, in any letter case.
-    pub email: String,
-    /// The password.
-    pub password: Secret,
-}
-
 /// The answer to a sign-in.
 #[derive(Clone, Debug, Deserialize)]
 pub struct LoginResponse {
@@ -83,28 +74,6 @@ pub struct LoginResponse {
     pub expires_in: u64,
     /// Who signed in.
     pub user: User,
-}
-
-impl LoginResponse {
-    /// The answer as JSON text: the one place where the tokens leave.
-    #[must_use]
-    pub fn into_public_json(self) -> String {
-        #[derive(Serialize)]
-        struct Public<'a> {
-            access_token: &'a str,
-            refresh_token: &'a str,
-            token_type: &'a str,
-            expires_in: u64,
-            user: &'a User,
-        }
-        to_json(&Public {
-            access_token: self.access_token.expose(),
-            refresh_token: self.refresh_token.expose(),
-            token_type: &self.token_type,
-            expires_in: self.expires_in,
-            user: &self.user,
-        })
-    }
 }
 
 /// A user, as sign-in shows one.
@@ -122,14 +91,6 @@ pub struct User {
     /// Goes up when every session of the user must end.
     #[serde(rename = "userVersion")]
     pub user_version: u32,
-}
-
-impl User {
-    /// Whether the user has the `admin` privilege.
-    #[must_use]
-    pub fn is_admin(&self) -> bool {
-        self.privileges.iter().any(|privilege| privilege == "admin")
-    }
 }
 
 /// `{"object":"list","data":[…]}`.
@@ -264,17 +225,6 @@ pub struct ModelCapabilities {
     pub id: String,
     /// What it can do.
     pub capabilities: Capabilities,
-}
-
-/// `{"name":"…","scopes":["chat:write"],"expires_in_days":90}`: make a personal access token.
-#[derive(Clone, Debug)]
-pub struct CreateApiTokenRequest {
-    /// 1–100 characters, unique among the user's active tokens.
-    pub name: String,
-    /// At least one.
-    pub scopes: Vec<String>,
-    /// 1–365; 90 when absent.
-    pub expires_in_days: Option<u32>,
 }
 
 /// A personal access token as a list shows it: never with its secret.

@@ -1,8 +1,22 @@
 // Where the runtime enters: the settings are checked before anything is served. A throw of wasm's own
 // would reach the operator as `Critical error`; this one says which variable is wrong.
-import Edge, { Account, Directory, Throttle } from "./build/index.js";
+import { DurableObject } from "cloudflare:workers";
+import Edge, { AccountTables, DirectoryTables, ThrottleTables } from "./build/index.js";
 
 const complaint = Edge.prototype.complaint();
 if (complaint) throw new Error(complaint);
 
-export { Account, Directory, Throttle, Edge as default };
+/** An object is its tables: what it is asked it answers at once, and all of that is one transaction. */
+const objectOf = (Tables) =>
+  class extends DurableObject {
+    #tables = new Tables(this.ctx.storage.sql);
+
+    call(question) {
+      return this.ctx.storage.transactionSync(() => this.#tables.call(question));
+    }
+  };
+
+export class Account extends objectOf(AccountTables) {}
+export class Directory extends objectOf(DirectoryTables) {}
+export class Throttle extends objectOf(ThrottleTables) {}
+export { Edge as default };

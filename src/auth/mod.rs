@@ -44,10 +44,14 @@ pub fn parse_authorization(header: Option<&str>) -> Result<Credential<'_>, Error
 pub enum Need {
     /// Nothing: anyone may call it.
     Public,
+    /// A session or any personal access token.
+    Any,
     /// A session (JWT); a personal access token will not do.
     Session,
     /// A session, or a personal access token with this scope.
     Scope(Scope),
+    /// The operator's service token, and nothing else.
+    Service,
 }
 
 /// What a verified credential may do.
@@ -65,9 +69,11 @@ impl Rights {
     /// # Errors
     ///
     /// [`Code::PatNotAllowed`], or [`Code::InsufficientScope`] with the scope that was missing.
+    /// [`Code::Unauthorized`] where only the service token will do: that is never a user's.
     pub fn check(self, need: Need) -> Result<(), Error> {
         match (self, need) {
-            (_, Need::Public) | (Self::Session, _) => Ok(()),
+            (_, Need::Service) => Err(Error::new(Code::Unauthorized, "Only the operator's service token may do this.")),
+            (_, Need::Public | Need::Any) | (Self::Session, _) => Ok(()),
             (Self::Pat(_), Need::Session) => Err(Error::new(
                 Code::PatNotAllowed,
                 "A personal access token may not do this. Sign in with POST /v1/auth/login and use that token.",
@@ -127,6 +133,9 @@ mod tests {
         assert_eq!(Rights::Session.check(Need::Session), Ok(()));
         assert_eq!(Rights::Session.check(Need::Scope(Scope::ChatWrite)), Ok(()));
         assert_eq!(some.check(Need::Public), Ok(()));
+        assert_eq!(some.check(Need::Any), Ok(()));
+        assert_eq!(some.check(Need::Service).unwrap_err().code, Code::Unauthorized);
+        assert_eq!(Rights::Session.check(Need::Service).unwrap_err().code, Code::Unauthorized);
         assert_eq!(some.check(Need::Scope(Scope::ModelsRead)), Ok(()));
         assert_eq!(some.check(Need::Session).unwrap_err().code, Code::PatNotAllowed);
         let refused = some.check(Need::Scope(Scope::ChatWrite)).unwrap_err();

@@ -94,6 +94,12 @@ impl Scopes {
         self.0 & Self::from(scope).0 != 0
     }
 
+    /// Those that are in the other set too.
+    #[must_use]
+    pub const fn within(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// The spellings, in the order of [`Scope::ALL`].
     #[must_use]
     pub fn spellings(self) -> Vec<Cow<'static, str>> {
@@ -186,6 +192,13 @@ mod tests {
         assert_eq!(code(&["chat:*"], true), Some(Code::BadRequest));
         assert_eq!(code(&["agents:read"], false), Some(Code::AdminScopesRequired));
         assert_eq!(code(&["agents:read"], true), None);
+    }
+
+    #[test]
+    fn who_is_no_longer_an_admin_keeps_the_ordinary_scopes() {
+        let both = Scopes::from_stored("chat:write agents:read");
+        assert_eq!(both.within(Scopes::available_to(false)), Scopes::from(Scope::ChatWrite));
+        assert_eq!(both.within(Scopes::available_to(true)), both);
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! Inference requests: checked, and read for what decides their way, but never rewritten.
+//! Requests: those about accounts in [`account`]; inference requests are checked, and read for what
+//! decides their way, but never rewritten.
 //!
 //! The body goes on to the backend as the caller's own bytes; whatever is not named here
 //! (`stop`, `seed`, `response_format`, vendor fields, …) is not looked at.
 
-mod account;
+pub mod account;
+mod members;
 mod message;
 
 use alloc::borrow::Cow;

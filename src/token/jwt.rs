@@ -12,15 +12,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Rejected;
+use super::pat::is_user_id;
 use crate::secret::Secret;
 use crate::types::{from_json, to_json};
 
 /// Who issues our tokens: the `iss` claim.
 pub const ISSUER: &str = "co-mind-edge";
-/// Life of an access token, in seconds.
-pub const ACCESS_LIFETIME_SECS: u64 = 3600;
-/// Life of a refresh token, in seconds: 30 days.
-pub const REFRESH_LIFETIME_SECS: u64 = 30 * 86_400;
 /// The shortest signing secret that is taken, in bytes (RFC 7518 §3.2: as long as the hash).
 pub const MIN_SECRET_BYTES: usize = 32;
 /// A longer token is refused unread. Ours are under 500 bytes.
@@ -64,7 +61,11 @@ pub struct Claims {
     pub jti: String,
     /// The session: the family of refresh tokens that it belongs to.
     pub sid: String,
-    /// The user's version when it was made; an older one than the account's is dead.
+    /// Which pair of the session it belongs to: 0 for that of the sign-in, one more with each refresh.
+    #[serde(rename = "gen", default)]
+    pub generation: u32,
+    /// The user's version when it was made. What ends a session is the account's word; this is for those
+    /// who look into a token.
     pub ver: u32,
     /// What it is good for.
     #[serde(rename = "use")]
@@ -139,6 +140,23 @@ impl Keys {
     ///
     /// [`Rejected::Expired`] when all is right but `exp` ≤ `now_unix_secs`, else [`Rejected::Invalid`].
     pub fn verify(&self, token: &str, used_as: Use, now_unix_secs: u64) -> Result<Claims, Rejected> {
+        let claims = self.read(token)?;
+        if claims.used_as != used_as {
+            return Err(Rejected::Invalid);
+        }
+        if claims.exp <= now_unix_secs {
+            return Err(Rejected::Expired);
+        }
+        Ok(claims)
+    }
+
+    /// Verifies signature and issuer: whose token it is, whatever its age and use. To end a session that
+    /// is enough; to be let in it is not, see [`verify`](Self::verify).
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected::Invalid`].
+    pub fn read(&self, token: &str) -> Result<Claims, Rejected> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Rejected::Invalid);
         }
@@ -160,13 +178,19 @@ impl Keys {
             return Err(Rejected::Invalid);
         }
         let claims: Claims = decode_json(payload)?;
-        if claims.iss != ISSUER || claims.used_as != used_as {
+        if claims.iss != ISSUER || !is_user_id(&claims.sub) {
             return Err(Rejected::Invalid);
         }
-        if claims.exp <= now_unix_secs {
-            return Err(Rejected::Expired);
-        }
         Ok(claims)
+    }
+
+    /// What to store of a one-time code: a keyed digest in hexadecimal, since six digits are soon guessed
+    /// by whoever has a plain one. `purpose` and `subject` keep one code from being taken for another.
+    #[must_use]
+    pub fn seal(&self, purpose: &str, subject: &str, code: &str) -> String {
+        let message = format!("co-mind-edge code\0{purpose}\0{subject}\0{code}");
+        let digest = self.current.mac(&message).map(|mac| mac.finalize().into_bytes());
+        digest.iter().flatten().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -197,11 +221,12 @@ mod tests {
     fn claims(used_as: Use) -> Claims {
         Claims {
             iss: ISSUER.into(),
-            sub: "user_a".into(),
+            sub: "user_AAAAAAAAAAAAAAAAAAAAAA".into(),
             iat: NOW,
             exp: NOW + 10,
             jti: "j".into(),
             sid: "s".into(),
+            generation: 0,
             ver: 1,
             used_as,
         }
@@ -231,6 +256,37 @@ mod tests {
         let refresh = keys.sign(&claims(Use::Refresh));
         assert_eq!(keys.verify(refresh.expose(), Use::Access, NOW), Err(Rejected::Invalid));
         assert!(keys.verify(refresh.expose(), Use::Refresh, NOW).is_ok());
+    }
+
+    #[test]
+    fn a_token_is_read_whatever_its_age_and_use_but_never_unsigned() {
+        let ours = keys("k", None);
+        for used_as in [Use::Access, Use::Refresh] {
+            assert_eq!(ours.read(ours.sign(&claims(used_as)).expose()), Ok(claims(used_as)));
+        }
+        assert_eq!(ours.read(keys("other", None).sign(&claims(Use::Access)).expose()), Err(Rejected::Invalid));
+    }
+
+    #[test]
+    fn a_token_from_before_generations_is_of_the_first() {
+        let keys = keys("k", None);
+        let old = to_json(&claims(Use::Refresh)).replace(r#""gen":0,"#, "");
+        let token = forge(&keys, r#"{"alg":"HS256","typ":"JWT"}"#, &old);
+        assert_eq!(keys.verify(&token, Use::Refresh, NOW), Ok(claims(Use::Refresh)));
+    }
+
+    #[test]
+    fn a_sealed_code_depends_on_everything() {
+        let sealed = keys("k", None).seal("reset", "a", "123456");
+        assert_eq!(sealed.len(), 64);
+        for other in [
+            keys("k", None).seal("confirm", "a", "123456"),
+            keys("k", None).seal("reset", "b", "123456"),
+            keys("k", None).seal("reset", "a", "123457"),
+            keys("j", None).seal("reset", "a", "123456"),
+        ] {
+            assert_ne!(other, sealed);
+        }
     }
 
     #[test]
@@ -286,6 +342,7 @@ mod tests {
             (r#""iss":"co-mind-edge""#, r#""iss":"somebody""#),
             (r#""use":"access""#, r#""use":"admin""#),
             (r#""use":"access""#, r#""use":{"access":null}"#),
+            (r#""sub":"user_AAAAAAAAAAAAAAAAAAAAAA""#, r#""sub":"nobody-00""#),
         ] {
             let payload = good.replace(from, to);
             assert_ne!(payload, good);

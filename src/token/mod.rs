@@ -6,6 +6,7 @@ pub mod jwks;
 pub mod jwt;
 mod object;
 pub mod pat;
+pub mod session;
 
 use crate::error::{Code, Error};
 

@@ -118,6 +118,12 @@ pub fn user_of(token_id: &str) -> Option<String> {
     Some(id)
 }
 
+/// Whether a text has the form of a user's id.
+#[must_use]
+pub fn is_user_id(text: &str) -> bool {
+    text.strip_prefix(USER_PREFIX).is_some_and(|key| is_base64url(key, USER_CHARS))
+}
+
 fn is_base64url(text: &str, chars: usize) -> bool {
     text.len() == chars && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }

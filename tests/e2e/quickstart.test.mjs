@@ -41,7 +41,7 @@ test("a sign-in gives two tokens, their kind and life, and the user", () => {
   assert.match(user.id, /^user_./);
   assert.equal(user.email, EMAIL);
   assert.deepEqual(user.privileges, ["admin"]);
-  assert.deepEqual(user.groupMemberships, []);
+  assert.deepEqual(user.groupMemberships, ["main"]);
   assert.equal(user.userVersion, 1);
 
   const access = read(access_token);

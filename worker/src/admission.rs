@@ -1,21 +1,26 @@
 //! Who is calling, and may they: from the `Authorization` header to an admitted caller.
+//!
+//! The account has the last word; what it said holds for `ADMISSION_LEASE_MS` in this isolate. What an
+//! isolate revokes itself is dead in it at once.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use comind::auth::{Credential, Rights, Scopes, parse_authorization};
+use comind::account::Profile;
+use comind::auth::{Credential, Need, Rights, Scopes, parse_authorization};
 use comind::error::{Code, Error};
+use comind::lease::{Decision, Grant, Lease, Share};
 use comind::route::Route;
 use comind::token::jwt::Use;
-use comind::types::{Usage, User};
+use comind::types::Usage;
+use subtle::ConstantTimeEq;
 use worker::{Context, Env};
 
 use crate::config::{self, Config};
 use crate::context::RequestContext;
 use crate::storage::account::{AccountCall, Admitted, Shown};
-use crate::storage::directory::DirectoryCall;
-use crate::storage::{ACCOUNTS, DIRECTORIES, Reply, ask, key, shard};
+use crate::storage::{ACCOUNTS, Refusal, ask, know, users};
 use crate::{runtime, seed};
 
 /// Tokens that were taken from a caller's allowance before their real number was known.
@@ -44,31 +49,102 @@ impl Reservation {
         if self.tokens == used || config::current().rate_limit_tpm == 0 {
             return;
         }
-        let call = AccountCall::Settle { reserved: self.tokens, used };
-        let (env, user_id) = (self.env, self.user_id);
-        self.ctx.wait_until(async move {
-            // A failure is logged where it happens; the caller has the answer already.
-            let _ = ask::<_, ()>(&env, ACCOUNTS, &user_id, &call).await;
-        });
+        with_entry(&self.user_id, |entry| entry.lease.settle(self.tokens, used));
+        give_back_later(&self.env, &self.ctx, &self.user_id);
     }
 }
 
 /// A caller who may do what the route does.
 pub(crate) struct Admission {
     /// Who it is.
-    pub user: User,
+    pub profile: Rc<Profile>,
+    /// The session; `None` for a personal access token.
+    pub session_id: Option<String>,
     /// What was taken from the allowance.
     pub reservation: Reservation,
 }
 
 /// The most tokens that are reserved by the length of a request: an image is long and cheap.
 const MAX_RESERVED: u64 = 16_384;
-/// How many users an isolate remembers: some 100 bytes each.
-const MAX_KNOWN_USERS: usize = 10_000;
+/// How many users' leases an isolate keeps: some 500 bytes each.
+const MAX_LEASES: usize = 10_000;
 /// Bytes of JSON for a token of the prompt, as a rule of thumb for English.
 const BYTES_PER_TOKEN: u64 = 4;
 
-/// Lets a caller in, or says why not. One object call, for life of the credential and limits both.
+/// What was found out about a credential.
+#[derive(Clone)]
+struct Known {
+    profile: Rc<Profile>,
+    /// Of the whole token; empty for a session.
+    hash: String,
+    rights: Rights,
+    /// Unix seconds.
+    expires_at: u64,
+}
+
+#[derive(Default)]
+struct Entry {
+    lease: Lease<Known>,
+    /// Until then somebody sees to it that what is held goes back.
+    watched_until_ms: u64,
+}
+
+thread_local! {
+    static LEASES: RefCell<BTreeMap<String, Entry>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+fn with_entry<T>(user_id: &str, work: impl FnOnce(&mut Entry) -> T) -> T {
+    LEASES.with_borrow_mut(|leases| {
+        if let Some(entry) = leases.get_mut(user_id) {
+            return work(entry);
+        }
+        if leases.len() >= MAX_LEASES {
+            let now_ms = runtime::now_ms();
+            leases.retain(|_, entry| !entry.lease.is_over(now_ms));
+        }
+        if leases.len() >= MAX_LEASES {
+            // What they hold is lost to their users for as long as a bucket takes to fill.
+            leases.clear();
+        }
+        work(leases.entry(user_id.to_owned()).or_default())
+    })
+}
+
+/// From now on a credential of this user is asked about again: it was revoked here.
+pub(crate) fn forget_credential(user_id: &str, id: &str) {
+    LEASES.with_borrow_mut(|leases| {
+        if let Some(entry) = leases.get_mut(user_id) {
+            entry.lease.forget(id);
+        }
+    });
+}
+
+/// From now on every credential of this user is asked about again.
+pub(crate) fn forget_user(user_id: &str) {
+    LEASES.with_borrow_mut(|leases| {
+        if let Some(entry) = leases.get_mut(user_id) {
+            entry.lease.forget_all();
+        }
+    });
+}
+
+/// Lets the operator's own programs in.
+///
+/// # Errors
+///
+/// `unauthorized`, also when no service token is set.
+pub(crate) fn admit_service(context: &RequestContext) -> Result<(), Error> {
+    let header = context.header("authorization").unwrap_or_default();
+    let shown = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let token = shown.map(|(_, token)| token.trim());
+    match (&context.config.service_token, token) {
+        (Some(secret), Some(token)) if secret.is_equal_to(token) => Ok(()),
+        _ => Rights::Session.check(Need::Service),
+    }
+}
+
+/// Lets a caller in, or says why not: without a question while a lease lasts, else with one question
+/// for life of the credential and limits both.
 ///
 /// # Errors
 ///
@@ -77,58 +153,157 @@ pub(crate) async fn admit(context: &RequestContext, route: Route) -> Result<Admi
     let (user_id, shown) = verify(context, &context.config)?;
     seed::ensure(context).await?;
     let tokens = if route == Route::ChatCompletions { estimate(context) } else { 0 };
-    if matches!(shown, Shown::ApiToken { .. }) && !exists(context, &user_id).await? {
-        return Err(to_error(Code::Unauthorized));
-    }
-    let call = AccountCall::Admit { shown, tokens };
-    let admitted: Admitted = match ask(&context.env, ACCOUNTS, &user_id, &call).await? {
-        Reply::Done(admitted) => admitted,
-        Reply::Refused(refusal) => return Err(to_error(refusal.code())),
+    let known = match decide(context, &user_id, &shown, tokens) {
+        (Some(known), Decision::Pass { is_renewal_due }) => {
+            if is_renewal_due {
+                renew(context, &user_id, &shown);
+            }
+            known
+        }
+        (Some(_), Decision::Refuse { wait_ms }) => {
+            note_standing(context, &user_id);
+            return Err(exhausted(wait_ms));
+        }
+        _ => {
+            if matches!(shown, Shown::ApiToken(..)) && !users::exists(&context.env, &user_id).await? {
+                return Err(to_error(Code::Unauthorized));
+            }
+            let needed = Share { requests: 1, tokens: i64::try_from(tokens).unwrap_or(i64::MAX) };
+            let outcome = ask_account(&context.env, &user_id, &shown, needed).await;
+            note_standing(context, &user_id);
+            give_back_later(&context.env, &context.ctx, &user_id);
+            outcome?
+        }
     };
-    context.note_standing(admitted.requests, admitted.tokens);
-    if let Some(wait_ms) = admitted.wait_ms {
-        let message = "Too many requests or tokens in a minute. Wait as long as `Retry-After` says, then go on.";
-        return Err(Error::new(Code::RateLimited, message).retry_after_ms(wait_ms));
-    }
-    let rights = admitted.scopes.as_deref().map_or(Rights::Session, |scopes| Rights::Pat(Scopes::from_stored(scopes)));
+    note_standing(context, &user_id);
     let reservation = Reservation { env: context.env.clone(), ctx: Rc::clone(&context.ctx), user_id, tokens };
-    if let Err(error) = rights.check(route.need()) {
+    if let Err(error) = known.rights.check(route.need()) {
         reservation.release();
         return Err(error);
     }
-    Ok(Admission { user: admitted.user, reservation })
+    let session_id = match shown {
+        Shown::Session(id) => Some(id),
+        Shown::ApiToken(..) => None,
+    };
+    Ok(Admission { profile: known.profile, session_id, reservation })
+}
+
+/// What the lease says, if there is one and it knows the credential.
+fn decide(context: &RequestContext, user_id: &str, shown: &Shown, tokens: u64) -> (Option<Known>, Decision) {
+    if context.config.admission_lease_ms == 0 {
+        return (None, Decision::Ask);
+    }
+    let now_ms = runtime::now_ms();
+    LEASES.with_borrow_mut(|leases| {
+        let Some(entry) = leases.get_mut(user_id) else { return (None, Decision::Ask) };
+        let Some(known) = entry.lease.credential(shown.id(), now_ms).cloned() else { return (None, Decision::Ask) };
+        let is_alive =
+            now_ms / 1000 < known.expires_at && known.hash.as_bytes().ct_eq(hash_of(shown).as_bytes()).into();
+        if is_alive { (Some(known), entry.lease.decide(tokens, now_ms)) } else { (None, Decision::Ask) }
+    })
+}
+
+fn hash_of(shown: &Shown) -> &str {
+    match shown {
+        Shown::Session(_) => "",
+        Shown::ApiToken(_, hash) => hash,
+    }
+}
+
+/// Asks the account, and takes its answer into the lease.
+async fn ask_account(env: &Env, user_id: &str, shown: &Shown, needed: Share) -> Result<Known, Error> {
+    let asked_ms = runtime::now_ms();
+    let lease_ms = config::current().admission_lease_ms;
+    let question = with_entry(user_id, |entry| entry.lease.ask(needed, asked_ms));
+    let call = AccountCall::Admit { shown: shown.clone(), ask: question };
+    let admitted = match ask::<_, Admitted>(env, ACCOUNTS, user_id, &call).await {
+        Ok(Ok(admitted)) => admitted,
+        refused => {
+            // The question did not get as far as the allowance.
+            let returned = Share { requests: 0, tokens: question.returned_tokens };
+            with_entry(user_id, |entry| {
+                entry.lease.keep(returned);
+                entry.lease.forget(shown.id());
+            });
+            return Err(match refused {
+                Err(error) => error,
+                Ok(refusal) => to_error(refusal.err().map_or(Code::InternalError, Refusal::code)),
+            });
+        }
+    };
+    let Admitted { profile, scopes, expires_at, grant } = admitted;
+    // What only an admin may do, a token of somebody who no longer is one may not.
+    let rights = scopes.map_or(Rights::Session, |scopes| {
+        Rights::Pat(Scopes::from_stored(&scopes).within(Scopes::available_to(profile.is_admin())))
+    });
+    let known = Known { profile: Rc::new(profile), hash: hash_of(shown).to_owned(), rights, expires_at };
+    let outcome = with_entry(user_id, |entry| {
+        entry.lease.remember(shown.id(), known.clone(), asked_ms, lease_ms);
+        take_in(&mut entry.lease, grant, needed, asked_ms, lease_ms)
+    });
+    outcome.map(|()| known)
+}
+
+fn take_in(lease: &mut Lease<Known>, grant: Grant, needed: Share, asked_ms: u64, lease_ms: u64) -> Result<(), Error> {
+    lease.take_in(grant, needed, asked_ms, lease_ms).map_err(exhausted)
+}
+
+/// Asks for the next lease behind the answer, so that a busy caller never waits for it.
+fn renew(context: &RequestContext, user_id: &str, shown: &Shown) {
+    let (env, ctx) = (context.env.clone(), Rc::clone(&context.ctx));
+    let (user_id, shown) = (user_id.to_owned(), shown.clone());
+    context.ctx.wait_until(async move {
+        // A refusal is found out by the next request, which asks again.
+        let _ = ask_account(&env, &user_id, &shown, Share::default()).await;
+        give_back_later(&env, &ctx, &user_id);
+    });
+}
+
+/// Sees to it that what is held and not spent goes back when the lease is over.
+fn give_back_later(env: &Env, ctx: &Context, user_id: &str) {
+    let lease_ms = config::current().admission_lease_ms;
+    let now_ms = runtime::now_ms();
+    let is_due = with_entry(user_id, |entry| {
+        let is_due = entry.lease.holds_something() && entry.watched_until_ms <= now_ms;
+        if is_due && lease_ms > 0 {
+            // Who watches may be ended by the runtime; then somebody else does.
+            entry.watched_until_ms = now_ms.saturating_add(2 * lease_ms);
+        }
+        is_due
+    });
+    if !is_due {
+        return;
+    }
+    let (env, user_id) = (env.clone(), user_id.to_owned());
+    ctx.wait_until(async move {
+        if lease_ms > 0 {
+            runtime::sleep(lease_ms).await;
+        }
+        while let Some(rest_ms) = with_entry(&user_id, |entry| entry.lease.rest_ms(runtime::now_ms())) {
+            with_entry(&user_id, |entry| entry.watched_until_ms = runtime::now_ms().saturating_add(rest_ms + lease_ms));
+            runtime::sleep(rest_ms).await;
+        }
+        let share = with_entry(&user_id, |entry| {
+            entry.watched_until_ms = 0;
+            entry.lease.give_back(runtime::now_ms())
+        });
+        if !share.is_empty() && know::<_, ()>(&env, ACCOUNTS, &user_id, &AccountCall::PutBack { share }).await.is_err()
+        {
+            with_entry(&user_id, |entry| entry.lease.keep(share));
+        }
+    });
+}
+
+fn note_standing(context: &RequestContext, user_id: &str) {
+    let (requests, tokens) = with_entry(user_id, |entry| entry.lease.standings());
+    context.note_standing(requests, tokens);
 }
 
 /// How many tokens a prompt may have, by the length of the request. One of unknown length counts as
 /// long: what was too much is given back when the answer is there.
 fn estimate(context: &RequestContext) -> u64 {
     let length: Option<u64> = context.header("content-length").and_then(|value| value.parse().ok());
-    length.map_or(MAX_RESERVED, |length| (length / BYTES_PER_TOKEN).min(MAX_RESERVED))
-}
-
-thread_local! {
-    /// Users that are known to exist: nobody stops existing who once did.
-    static KNOWN_USERS: RefCell<BTreeSet<String>> = RefCell::default();
-}
-
-/// Whether there is the user whose token this claims to be. Asked before the account is: to ask an
-/// account that does not exist would bring it into being, and anybody can invent tokens.
-async fn exists(context: &RequestContext, user_id: &str) -> Result<bool, Error> {
-    if KNOWN_USERS.with_borrow(|known| known.contains(user_id)) {
-        return Ok(true);
-    }
-    let key = key("user", user_id);
-    let call = DirectoryCall::HasUser { key: key.clone() };
-    let exists: bool = ask(&context.env, DIRECTORIES, shard(&key), &call).await?.done()?;
-    if exists {
-        KNOWN_USERS.with_borrow_mut(|known| {
-            if known.len() >= MAX_KNOWN_USERS {
-                known.clear();
-            }
-            known.insert(user_id.to_owned());
-        });
-    }
-    Ok(exists)
+    length.map_or(MAX_RESERVED, |length| (length / BYTES_PER_TOKEN).clamp(1, MAX_RESERVED))
 }
 
 /// What can be found out without the account: the user's id, and what to show to the account.
@@ -137,13 +312,19 @@ fn verify(context: &RequestContext, config: &Config) -> Result<(String, Shown), 
     match parse_authorization(header.as_deref())? {
         Credential::Jwt(token) => {
             let claims = config.jwt_keys.verify(token, Use::Access, runtime::now_secs())?;
-            Ok((claims.sub, Shown::Session { id: claims.sid, version: claims.ver }))
+            Ok((claims.sub, Shown::Session(claims.sid)))
         }
-        Credential::Pat(pat) => Ok((pat.user_id(), Shown::ApiToken { id: pat.id().to_owned(), hash: pat.hash() })),
+        Credential::Pat(pat) => Ok((pat.user_id(), Shown::ApiToken(pat.id().to_owned(), pat.hash()))),
     }
 }
 
-fn to_error(code: Code) -> Error {
+fn exhausted(wait_ms: u64) -> Error {
+    let message = "Too many requests or tokens in a minute. Wait as long as `Retry-After` says, then go on.";
+    Error::new(Code::RateLimited, message).retry_after_ms(wait_ms)
+}
+
+/// Why an account refuses a credential.
+pub(crate) fn to_error(code: Code) -> Error {
     let message = match code {
         Code::Unauthorized => "The token is not known.",
         Code::TokenExpired => "The token has expired. Make a new one.",

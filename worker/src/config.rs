@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::rc::Rc;
 
+use comind::account::{Email, check_new_password, is_group_name};
 use comind::backend::Provider;
 use comind::limit::FailurePolicy;
+use comind::mail::Mailer;
 use comind::secret::Secret;
 use comind::token::jwt::{Keys, MIN_SECRET_BYTES};
 use comind::types::StatedModels;
@@ -41,9 +43,31 @@ settings! {
     JWT_SECRET_PREVIOUS,
     ADMIN_EMAIL,
     ADMIN_PASSWORD,
+    SERVICE_TOKEN,
     ALLOWED_ORIGINS = "",
+    ORGANIZATION = "main",
+    API_TOKEN_ORGANIZATIONS = "",
+    REGISTRATION = "closed",
+    MAIL_URL,
+    MAIL_FROM,
+    MAIL_USERNAME,
+    MAIL_PASSWORD,
+    SSO_TENANTS = "",
+    SSO_CLIENT_ID,
+    SSO_AUTHORITY = "https://login.microsoftonline.com",
+    ACCESS_TOKEN_SECS = "3600",
+    REFRESH_TOKEN_SECS = "2592000",
+    REFRESH_GRACE_MS = "10000",
+    CODE_LIFETIME_SECS = "900",
+    CODE_TRIES = "5",
+    MAX_SESSIONS = "100",
+    MAX_API_TOKENS = "25",
     RATE_LIMIT_RPM = "600",
     RATE_LIMIT_TPM = "200000",
+    ADMISSION_LEASE_MS = "1000",
+    PUBLIC_RATE_LIMIT_RPM = "60",
+    PASSWORD_RATE_LIMIT_RPM = "300",
+    MAIL_LIMIT_PER_HOUR = "5",
     HEARTBEAT_MS = "15000",
     FIRST_BYTE_TIMEOUT_MS = "300000",
     STALL_TIMEOUT_MS = "120000",
@@ -64,14 +88,36 @@ pub(crate) struct Config {
     pub backends: Vec<Backend>,
     /// What signs and verifies sessions.
     pub jwt_keys: Keys,
+    /// How long tokens, sessions and codes live, and how many a user may have.
+    pub lives: Lives,
     /// The first admin.
     pub admin: Option<Admin>,
+    /// What the operator's own programs show.
+    pub service_token: Option<Secret>,
+    /// The organization that users belong to unless another one is named.
+    pub organization: String,
+    /// The organizations whose plan includes personal access tokens; `None`: everybody may have them.
+    pub api_token_organizations: Option<Vec<String>>,
+    /// Whether anybody may register.
+    pub is_registration_open: bool,
+    /// What sends codes.
+    pub mailer: Option<Mailer>,
+    /// Whose `id_token`s are taken.
+    pub sso: Option<Sso>,
     /// The pages that may call the API from a browser.
     pub allowed_origins: Vec<String>,
     /// Requests a minute and user; 0 is without limit.
     pub rate_limit_rpm: u64,
     /// Tokens a minute and user; 0 is without limit.
     pub rate_limit_tpm: u64,
+    /// How long an isolate may go on with what an account said last; 0 asks it for each request.
+    pub admission_lease_ms: u64,
+    /// Requests a minute and client on routes that need nothing; 0 is without limit.
+    pub public_rate_limit_rpm: u64,
+    /// Passwords a minute and isolate that are hashed.
+    pub password_rate_limit_rpm: u64,
+    /// Mails an hour and address.
+    pub mail_limit_per_hour: u64,
     /// How long a stream may be silent before a comment is sent.
     pub heartbeat_ms: u32,
     /// How long a backend may take until the first byte of its answer.
@@ -94,6 +140,36 @@ pub(crate) struct Config {
     pub login_failures: FailurePolicy,
 }
 
+/// How long things of an account live, and how many of them there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lives {
+    /// Of an access token, in seconds.
+    pub access_token_secs: u64,
+    /// Of a refresh token, and of a session since it was last refreshed, in seconds.
+    pub refresh_token_secs: u64,
+    /// How long a refresh token that was used gives the same new pair again.
+    pub refresh_grace_ms: u64,
+    /// Of a code, in seconds.
+    pub code_secs: u64,
+    /// Wrong tries after which the codes of an address are dead.
+    pub code_tries: u32,
+    /// Sessions of a user.
+    pub max_sessions: u32,
+    /// Active personal access tokens of a user.
+    pub max_api_tokens: u32,
+}
+
+/// Who signs users in besides us.
+#[derive(Debug)]
+pub(crate) struct Sso {
+    /// The tenants whose users may come in.
+    pub tenants: Vec<String>,
+    /// Who an `id_token` must have been made for.
+    pub client_id: String,
+    /// Where the tenants' documents are, without a slash at the end.
+    pub authority: String,
+}
+
 /// An inference server.
 #[derive(Debug)]
 pub(crate) struct Backend {
@@ -112,8 +188,8 @@ pub(crate) struct Backend {
 /// The first admin's credentials.
 #[derive(Debug)]
 pub(crate) struct Admin {
-    /// The address, normalised.
-    pub email: String,
+    /// The address.
+    pub email: Email,
     /// The password.
     pub password: Secret,
 }
@@ -132,6 +208,7 @@ fn invalid<T>(name: &str, complaint: impl fmt::Display) -> Result<T, Invalid> {
     Err(Invalid(format!("{name} {complaint}")))
 }
 
+const DAY_SECS: u64 = 86_400;
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 const GIB: u64 = 1 << 30;
@@ -147,10 +224,29 @@ impl Config {
         Ok(Self {
             backends: parse_backends(given)?,
             jwt_keys: parse_keys(given)?,
+            lives: Lives {
+                access_token_secs: given.number("ACCESS_TOKEN_SECS", 1, DAY_SECS)?,
+                refresh_token_secs: given.number("REFRESH_TOKEN_SECS", 1, 365 * DAY_SECS)?,
+                refresh_grace_ms: given.number("REFRESH_GRACE_MS", 0, MINUTE_MS)?,
+                code_secs: given.number("CODE_LIFETIME_SECS", 1, DAY_SECS)?,
+                code_tries: given.small("CODE_TRIES", 1, 100)?,
+                max_sessions: given.small("MAX_SESSIONS", 1, 10_000)?,
+                max_api_tokens: given.small("MAX_API_TOKENS", 1, 1000)?,
+            },
             admin: parse_admin(given)?,
+            service_token: parse_service_token(given)?,
+            organization: parse_name("ORGANIZATION", &given.text("ORGANIZATION"))?,
+            api_token_organizations: parse_gate(given)?,
+            is_registration_open: parse_registration(given)?,
+            mailer: parse_mailer(given)?,
+            sso: parse_sso(given)?,
             allowed_origins: parse_origins(&given.text("ALLOWED_ORIGINS"))?,
             rate_limit_rpm: given.number("RATE_LIMIT_RPM", 0, GIB)?,
             rate_limit_tpm: given.number("RATE_LIMIT_TPM", 0, 1_000 * GIB)?,
+            admission_lease_ms: given.number("ADMISSION_LEASE_MS", 0, MINUTE_MS)?,
+            public_rate_limit_rpm: given.number("PUBLIC_RATE_LIMIT_RPM", 0, GIB)?,
+            password_rate_limit_rpm: given.number("PASSWORD_RATE_LIMIT_RPM", 1, GIB)?,
+            mail_limit_per_hour: given.number("MAIL_LIMIT_PER_HOUR", 1, 1000)?,
             heartbeat_ms: given.small("HEARTBEAT_MS", 10, HOUR_MS)?,
             first_byte_timeout_ms: given.small("FIRST_BYTE_TIMEOUT_MS", 10, 24 * HOUR_MS)?,
             stall_timeout_ms: given.small("STALL_TIMEOUT_MS", 10, 24 * HOUR_MS)?,
@@ -216,14 +312,87 @@ fn parse_admin(given: Given<'_>) -> Result<Option<Admin>, Invalid> {
         (Some(_), None) => invalid("ADMIN_PASSWORD", "is not set, though ADMIN_EMAIL is."),
         (None, Some(_)) => invalid("ADMIN_EMAIL", "is not set, though ADMIN_PASSWORD is."),
         (Some(email), Some(password)) => {
-            let Some(email) = crate::storage::normalize_email(&email) else {
+            let Some(email) = Email::parse(&email) else {
                 return invalid("ADMIN_EMAIL", "must be an e-mail address.");
             };
-            if !(12..=128).contains(&password.chars().count()) {
-                return invalid("ADMIN_PASSWORD", "must have 12 to 128 characters.");
+            let password = Secret::new(password);
+            match check_new_password(&password) {
+                Ok(()) => Ok(Some(Admin { email, password })),
+                Err(weakness) => invalid("ADMIN_PASSWORD", weakness.as_str()),
             }
-            Ok(Some(Admin { email, password: Secret::new(password) }))
         }
+    }
+}
+
+fn parse_service_token(given: Given<'_>) -> Result<Option<Secret>, Invalid> {
+    const NAME: &str = "SERVICE_TOKEN";
+    match given.optional(NAME) {
+        Some(token) if token.len() < MIN_SECRET_BYTES || !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            invalid(NAME, format_args!("must be at least {MIN_SECRET_BYTES} plain characters long."))
+        }
+        token => Ok(token.map(Secret::new)),
+    }
+}
+
+/// The name of an organization: it stands in a list with spaces between.
+fn parse_name(variable: &str, name: &str) -> Result<String, Invalid> {
+    if is_group_name(name) {
+        return Ok(name.to_owned());
+    }
+    invalid(variable, "must be a name of 1 to 64 letters, digits, `.`, `_`, `:` or `-`.")
+}
+
+fn parse_gate(given: Given<'_>) -> Result<Option<Vec<String>>, Invalid> {
+    const NAME: &str = "API_TOKEN_ORGANIZATIONS";
+    match given.text(NAME).as_str() {
+        "" => Ok(Some(vec![given.text("ORGANIZATION")])),
+        "*" => Ok(None),
+        list => list.split(',').map(|name| parse_name(NAME, name.trim())).collect::<Result<_, _>>().map(Some),
+    }
+}
+
+fn parse_registration(given: Given<'_>) -> Result<bool, Invalid> {
+    const NAME: &str = "REGISTRATION";
+    match given.text(NAME).as_str() {
+        "closed" => Ok(false),
+        "open" if given.optional("MAIL_URL").is_none() => {
+            invalid(NAME, "is `open`, but MAIL_URL is not set: nobody would get the code.")
+        }
+        "open" => Ok(true),
+        _ => invalid(NAME, "must be `open` or `closed`."),
+    }
+}
+
+fn parse_mailer(given: Given<'_>) -> Result<Option<Mailer>, Invalid> {
+    let Some(url) = given.optional("MAIL_URL") else { return Ok(None) };
+    let from = given.text("MAIL_FROM");
+    let username = given.optional("MAIL_USERNAME");
+    let password = given.optional("MAIL_PASSWORD").map(Secret::new);
+    Mailer::parse(&url, &from, username, password)
+        .map(Some)
+        .map_err(|complaint| Invalid(format!("{} {}", complaint.variable, complaint.sentence)))
+}
+
+fn parse_sso(given: Given<'_>) -> Result<Option<Sso>, Invalid> {
+    let tenants: Vec<String> = given.text("SSO_TENANTS").split(',').map(|tenant| tenant.trim().to_owned()).collect();
+    if matches!(tenants.as_slice(), [only] if only.is_empty()) {
+        return Ok(None);
+    }
+    // They become part of a path.
+    if !tenants.iter().all(|tenant| is_group_name(tenant) && !tenant.contains(':') && !tenant.starts_with('.')) {
+        return invalid("SSO_TENANTS", "must be tenant ids with commas between.");
+    }
+    let Some(client_id) = given.optional("SSO_CLIENT_ID") else {
+        return invalid("SSO_CLIENT_ID", "is not set, though SSO_TENANTS is.");
+    };
+    let authority = parse_base_url(&given.text("SSO_AUTHORITY"));
+    let is_loopback = |url: &str| {
+        let host = url.strip_prefix("http://").and_then(|rest| rest.split(['/', ':']).next());
+        matches!(host, Some("localhost" | "127.0.0.1"))
+    };
+    match authority.filter(|url| url.starts_with("https://") || is_loopback(url)) {
+        Some(authority) => Ok(Some(Sso { tenants, client_id, authority })),
+        None => invalid("SSO_AUTHORITY", "must be an https:// address without query; http:// only on this machine."),
     }
 }
 
@@ -425,6 +594,24 @@ mod tests {
             ("CLIENT_IP_HEADER", "x forwarded"),
             ("ADMIN_EMAIL", "nobody"),
             ("LOGIN_FREE_FAILURES", "0"),
+            ("SERVICE_TOKEN", "verysecret"),
+            ("ORGANIZATION", "two words"),
+            ("API_TOKEN_ORGANIZATIONS", "main,"),
+            ("REGISTRATION", "yes"),
+            ("REGISTRATION", "open"),
+            ("SSO_TENANTS", "a/../b"),
+            ("SSO_TENANTS", ".."),
+            ("ACCESS_TOKEN_SECS", "0"),
+            ("REFRESH_TOKEN_SECS", "31536001"),
+            ("REFRESH_GRACE_MS", "60001"),
+            ("CODE_LIFETIME_SECS", "0"),
+            ("CODE_TRIES", "0"),
+            ("MAX_SESSIONS", "0"),
+            ("MAX_API_TOKENS", "0"),
+            ("ADMISSION_LEASE_MS", "60001"),
+            ("PUBLIC_RATE_LIMIT_RPM", "-1"),
+            ("PASSWORD_RATE_LIMIT_RPM", "0"),
+            ("MAIL_LIMIT_PER_HOUR", "0"),
         ] {
             let complaint = if name == "ADMIN_EMAIL" {
                 complaint(&[(name, value), ("ADMIN_PASSWORD", "long enough to pass")])
@@ -453,6 +640,28 @@ mod tests {
             complaint(&[("ADMIN_EMAIL", "a@b.c"), ("ADMIN_PASSWORD", "elevenchars")]).starts_with("ADMIN_PASSWORD")
         );
         assert!(parse(&[("ADMIN_EMAIL", "a@b.c"), ("ADMIN_PASSWORD", "twelve chars")]).is_ok());
+    }
+
+    #[test]
+    fn sso_needs_an_audience_and_a_safe_authority() {
+        assert!(parse(&[]).unwrap().sso.is_none());
+        assert!(complaint(&[("SSO_TENANTS", "t")]).starts_with("SSO_CLIENT_ID"));
+        let with = |authority| parse(&[("SSO_TENANTS", "t, u"), ("SSO_CLIENT_ID", "c"), ("SSO_AUTHORITY", authority)]);
+        let sso = with("https://login.example.com/").unwrap().sso.unwrap();
+        assert_eq!((sso.tenants, sso.authority.as_str()), (vec!["t".into(), "u".into()], "https://login.example.com"));
+        assert!(with("http://127.0.0.1:9999").is_ok());
+        for authority in ["http://login.example.com", "http://127.0.0.1.evil.example", "ftp://h", "https://h?x"] {
+            assert!(with(authority).unwrap_err().to_string().starts_with("SSO_AUTHORITY"), "{authority}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_for_members_of_the_seeded_organization_unless_said() {
+        let gate = |changes: &[(&str, &str)]| parse(changes).unwrap().api_token_organizations;
+        assert_eq!(gate(&[]), Some(vec!["main".into()]));
+        assert_eq!(gate(&[("ORGANIZATION", "acme")]), Some(vec!["acme".into()]));
+        assert_eq!(gate(&[("API_TOKEN_ORGANIZATIONS", "a, b")]), Some(vec!["a".into(), "b".into()]));
+        assert_eq!(gate(&[("API_TOKEN_ORGANIZATIONS", "*")]), None);
     }
 
     #[test]
@@ -488,8 +697,7 @@ mod tests {
     fn the_start_script_hands_on_every_setting_and_no_other() {
         let script = include_str!("../../scripts/settings.mjs");
         let named: BTreeSet<&str> =
-            script.split('"').filter(|word| word.contains('_') || *word == "BACKENDS").collect();
-        let named: BTreeSet<&str> = named.into_iter().filter(|word| is_variable_name(word)).collect();
+            script.split('"').filter(|word| SETTINGS.iter().any(|setting| setting.name == *word)).collect();
         assert_eq!(named, SETTINGS.iter().map(|setting| setting.name).collect());
     }
 }

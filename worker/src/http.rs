@@ -3,6 +3,7 @@
 use comind::backend::UpstreamFailure;
 use comind::error::{Code, Error};
 use comind::retry::to_retry_after_secs;
+use comind::route::percent_decode;
 use comind::types::to_json;
 use js_sys::{Array, JsString, Uint8Array};
 use serde::Serialize;
@@ -128,6 +129,14 @@ pub(crate) fn path(url: &str) -> &str {
     path.split(['?', '#']).next().unwrap_or("/")
 }
 
+/// A value in the query of a request's URL, decoded; of several of one name the first.
+pub(crate) fn query_value(url: &str, name: &str) -> Option<String> {
+    let query = url.split_once('?')?.1.split('#').next()?;
+    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let (_, value) = pairs.into_iter().find(|&(given, _)| given == name)?;
+    percent_decode(&value.replace('+', " "))
+}
+
 /// Reads a JSON body: at most `limit_bytes`, and of a content type that is JSON, or none.
 ///
 /// The bytes come twice: for the backend as the runtime's own object, and for us.
@@ -181,6 +190,18 @@ mod tests {
         ] {
             assert_eq!(path(url), expected);
         }
+    }
+
+    #[test]
+    fn a_value_of_the_query_is_decoded() {
+        let url = "http://h/p?a=1&email=ann%40example.com&b=x+y&c&email=other#email=no";
+        assert_eq!(query_value(url, "email").as_deref(), Some("ann@example.com"));
+        assert_eq!(query_value(url, "b").as_deref(), Some("x y"));
+        assert_eq!(query_value(url, "c").as_deref(), Some(""));
+        assert_eq!(
+            (query_value(url, "d"), query_value("http://h/p", "a"), query_value("http://h/?a=%ff", "a")),
+            (None, None, None)
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! From a request to its handler and back.
 
+use comind::auth::Need;
 use comind::error::Error;
 use comind::route::{self, Match, NoMatch, Route};
 use js_sys::{Function, JsString, Promise, Reflect};
@@ -7,10 +8,11 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use worker::web_sys::Response;
 
+use crate::admission::{self, Admission};
 use crate::context::RequestContext;
-use crate::handlers::{api_tokens, capabilities, chat, health, login, models};
+use crate::handlers::{api_tokens, capabilities, chat, health, models, password, registration, session, users};
 use crate::http::{Answer, path};
-use crate::{admission, cors};
+use crate::{cors, guard};
 
 /// Answers a request. Every failure has become an answer by the time this returns.
 pub(crate) async fn answer(context: RequestContext) -> Response {
@@ -48,23 +50,69 @@ async fn dispatch(context: &RequestContext, method: &str, path: &str) -> Result<
             });
         }
     };
-    match route {
-        Route::Health => return Ok(health::health()),
-        Route::Login => return login::sign_in(context).await,
-        _ => {}
+    match route.need() {
+        Need::Public => answer_stranger(context, route).await,
+        Need::Service => {
+            admission::admit_service(context)?;
+            answer_operator(context, route, &id).await
+        }
+        Need::Any | Need::Session | Need::Scope(_) => {
+            answer_user(context, route, &id, admission::admit(context, route).await?).await
+        }
     }
-    let caller = admission::admit(context, route).await?;
+}
+
+/// A route in the wrong place is none; a test asks every one.
+fn misplaced() -> Result<Answer, Error> {
+    Err(NoMatch::NotFound.into())
+}
+
+async fn answer_stranger(context: &RequestContext, route: Route) -> Result<Answer, Error> {
+    // Whether the edge is up, monitors ask as often as they like.
+    if route != Route::Health {
+        guard::count_stranger(context).await?;
+    }
     match route {
-        // Answered above. Whatever else is public by mistake asks for a token.
-        Route::Health | Route::Login => Err(NoMatch::NotFound.into()),
+        Route::Health => Ok(health::health()),
+        Route::Login => session::sign_in(context).await,
+        Route::Refresh => session::refresh(context).await,
+        Route::Logout => session::sign_out(context).await,
+        Route::Sso => misplaced(),
+        Route::CheckRegistration => registration::check(context).await,
+        Route::Register => registration::register(context).await,
+        Route::Confirm => registration::confirm(context).await,
+        Route::RequestPasswordReset => password::request_reset(context).await,
+        Route::ResetPassword => password::reset(context).await,
+        _ => misplaced(),
+    }
+}
+
+async fn answer_operator(context: &RequestContext, route: Route, id: &str) -> Result<Answer, Error> {
+    match route {
+        Route::SetPassword => password::set(context).await,
+        Route::CreateUser => users::create(context).await,
+        Route::Users => users::list(context).await,
+        Route::User => users::one(context, id).await,
+        Route::UpdateUser => users::update(context, id).await,
+        Route::DeleteUser => users::delete(context, id).await,
+        _ => misplaced(),
+    }
+}
+
+async fn answer_user(context: &RequestContext, route: Route, id: &str, caller: Admission) -> Result<Answer, Error> {
+    match route {
+        Route::Me => Ok(session::me(&caller.profile)),
+        Route::ChangePassword => password::change(context, caller).await,
         Route::Models => Ok(models::list(context).await),
-        Route::Model => models::one(context, &id).await,
+        Route::Model => models::one(context, id).await,
         Route::ChatCompletions => chat::complete(context, caller).await,
         Route::Capabilities => Ok(capabilities::list(context).await),
-        Route::ApiTokenScopes => Ok(api_tokens::scopes(&caller.user)),
-        Route::CreateApiToken => api_tokens::create(context, &caller.user).await,
-        Route::ApiTokens => api_tokens::list(context, &caller.user).await,
-        Route::RevokeApiToken => api_tokens::revoke(context, &caller.user, &id).await,
+        Route::ApiTokenScopes => Ok(api_tokens::scopes(&caller.profile)),
+        Route::CreateApiToken => api_tokens::create(context, &caller.profile).await,
+        Route::ApiTokens => api_tokens::list(context, &caller.profile).await,
+        Route::RevokeApiToken => api_tokens::revoke(context, &caller.profile, id).await,
+        Route::RotateApiToken => api_tokens::rotate(context, &caller.profile, id).await,
+        _ => misplaced(),
     }
 }
 

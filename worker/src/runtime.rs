@@ -3,6 +3,12 @@
 use comind::token::pat;
 use wasm_bindgen::prelude::*;
 
+#[wasm_bindgen(module = "/src/js/runtime.js")]
+extern "C" {
+    #[wasm_bindgen(catch, js_name = sleep)]
+    async fn sleep_js(ms: f64) -> Result<JsValue, JsValue>;
+}
+
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
@@ -19,6 +25,13 @@ pub(crate) fn now_ms() -> u64 {
 /// Unix seconds.
 pub(crate) fn now_secs() -> u64 {
     now_ms() / 1000
+}
+
+/// Waits.
+pub(crate) async fn sleep(ms: u64) {
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    let ms = ms as f64;
+    let _ = sleep_js(ms).await;
 }
 
 /// Bytes from the runtime's cryptographic source.

@@ -1,35 +1,103 @@
 //! `/v1/api-tokens`: personal access tokens, for their owner.
 
+use comind::account::Profile;
 use comind::auth::Scopes;
 use comind::error::{Code, Error};
+use comind::request::account::CreateApiTokenRequest;
 use comind::token::pat::{Pat, user_of};
-use comind::types::{ApiToken, CreateApiTokenRequest, ScopeList, User, to_json};
+use comind::types::{ApiToken, ScopeList, to_json};
 use serde::Serialize;
 
+use super::read_account_body;
 use crate::context::RequestContext;
-use crate::http::{Answer, read_json_body};
-use crate::runtime;
-use crate::storage::account::AccountCall;
-use crate::storage::{ACCOUNTS, Refusal, Reply, ask};
+use crate::http::Answer;
+use crate::storage::account::{AccountCall, NewApiToken};
+use crate::storage::{ACCOUNTS, ask};
+use crate::{admission, runtime};
 
-const BODY_LIMIT_BYTES: u32 = 16 * 1024;
-const MAX_NAME_CHARS: usize = 100;
-const DEFAULT_LIFE_DAYS: u32 = 90;
-const MAX_LIFE_DAYS: u32 = 365;
 const SECS_PER_DAY: u64 = 86_400;
 
 /// The scopes that the user may give to a token.
-pub(crate) fn scopes(user: &User) -> Answer {
+pub(crate) fn scopes(user: &Profile) -> Answer {
     let is_admin = user.is_admin();
     Answer::json(&ScopeList { scopes: Scopes::available_to(is_admin).spellings(), is_admin })
+}
+
+/// Whether a plan that the user has includes tokens.
+fn check_plan(context: &RequestContext, user: &Profile) -> Result<(), Error> {
+    match &context.config.api_token_organizations {
+        Some(organizations) if !user.is_member_of_any(organizations) => {
+            let message = "None of your organizations has a plan with personal access tokens. Ask your administrator.";
+            Err(Error::new(Code::PlanRequired, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Makes a token and shows it, this once.
 ///
 /// # Errors
 ///
-/// `bad_request` naming the field, `admin_scopes_required`, `duplicate`, `token_limit_reached`.
-pub(crate) async fn create(context: &RequestContext, user: &User) -> Result<Answer, Error> {
+/// `bad_request` naming the field, `plan_required`, `admin_scopes_required`, `duplicate`, `token_limit_reached`.
+pub(crate) async fn create(context: &RequestContext, user: &Profile) -> Result<Answer, Error> {
+    let wanted = CreateApiTokenRequest::parse(&read_account_body(context).await?)?;
+    check_plan(context, user)?;
+    let scopes = Scopes::parse_requested(&wanted.scopes, user.is_admin())?;
+    let pat = Pat::make(&user.id, &runtime::random(), &runtime::random())?;
+    let call = AccountCall::CreateApiToken(NewApiToken {
+        id: pat.id().to_owned(),
+        hash: pat.hash(),
+        name: wanted.name,
+        scopes: scopes.to_stored(),
+        life_secs: u64::from(wanted.expires_in_days) * SECS_PER_DAY,
+    });
+    Ok(show(201, pat, &of_account(context, user, &call).await?))
+}
+
+/// Puts a new token in the place of one: same name, scopes and length of life. The old one is dead with
+/// the answer.
+///
+/// # Errors
+///
+/// `not_found` for one that is not the user's own, or dead; `plan_required`; `admin_scopes_required` when
+/// it has scopes that the user may no longer give.
+pub(crate) async fn rotate(context: &RequestContext, user: &Profile, id: &str) -> Result<Answer, Error> {
+    check_owner(user, id)?;
+    check_plan(context, user)?;
+    let tokens: Vec<ApiToken> = of_account(context, user, &AccountCall::ApiTokens).await?;
+    let old = tokens.into_iter().find(|token| token.id == id).ok_or_else(|| to_error(Code::NotFound))?;
+    Scopes::parse_requested(&old.scopes, user.is_admin())?;
+    let pat = Pat::make(&user.id, &runtime::random(), &runtime::random())?;
+    let call = AccountCall::RotateApiToken { old_id: id.to_owned(), id: pat.id().to_owned(), hash: pat.hash() };
+    let stored = of_account(context, user, &call).await?;
+    admission::forget_credential(&user.id, id);
+    Ok(show(200, pat, &stored))
+}
+
+/// The user's tokens, the newest first, without their secrets.
+///
+/// # Errors
+///
+/// `internal_error` when the account cannot be reached.
+pub(crate) async fn list(context: &RequestContext, user: &Profile) -> Result<Answer, Error> {
+    let tokens: Vec<ApiToken> = of_account(context, user, &AccountCall::ApiTokens).await?;
+    Ok(Answer::json(&tokens))
+}
+
+/// Revokes a token, at once.
+///
+/// # Errors
+///
+/// `not_found` for one that is not the user's own.
+pub(crate) async fn revoke(context: &RequestContext, user: &Profile, id: &str) -> Result<Answer, Error> {
+    check_owner(user, id)?;
+    of_account::<()>(context, user, &AccountCall::RevokeApiToken { id: id.to_owned() }).await?;
+    admission::forget_credential(&user.id, id);
+    Ok(Answer::empty(204))
+}
+
+/// The one answer in which a token leaves: it is shown to its owner, this once.
+fn show(status: u16, pat: Pat, stored: &ApiToken) -> Answer {
     #[derive(Serialize)]
     struct Created<'a> {
         token: &'a str,
@@ -39,27 +107,6 @@ pub(crate) async fn create(context: &RequestContext, user: &User) -> Result<Answ
         created_at: &'a str,
         expires_at: &'a str,
     }
-    let (_, body) = read_json_body(&context.request, BODY_LIMIT_BYTES.min(context.config.body_limit_bytes)).await?;
-    let wanted = CreateApiTokenRequest::parse(&body)?;
-    let name = wanted.name.trim();
-    if !(1..=MAX_NAME_CHARS).contains(&name.chars().count()) {
-        return Err(Error::bad_param("name", "`name` must have 1 to 100 characters."));
-    }
-    let days = wanted.expires_in_days.unwrap_or(DEFAULT_LIFE_DAYS);
-    if !(1..=MAX_LIFE_DAYS).contains(&days) {
-        return Err(Error::bad_param("expires_in_days", "`expires_in_days` must be between 1 and 365."));
-    }
-    let scopes = Scopes::parse_requested(&wanted.scopes, user.is_admin())?;
-    let pat = Pat::make(&user.id, &runtime::random(), &runtime::random())?;
-    let call = AccountCall::CreateApiToken {
-        id: pat.id().to_owned(),
-        hash: pat.hash(),
-        name: name.to_owned(),
-        scopes: scopes.to_stored(),
-        expires_at: runtime::now_secs() + u64::from(days) * SECS_PER_DAY,
-    };
-    let stored: ApiToken = unwrap(ask(&context.env, ACCOUNTS, &user.id, &call).await?)?;
-    // The token leaves: it is shown to its owner, this once.
     let secret = pat.into_secret();
     let created = Created {
         token: secret.expose(),
@@ -69,48 +116,29 @@ pub(crate) async fn create(context: &RequestContext, user: &User) -> Result<Answ
         created_at: &stored.created_at,
         expires_at: &stored.expires_at,
     };
-    Ok(Answer::json_text(201, to_json(&created)))
+    Answer::json_text(status, to_json(&created))
 }
 
-/// The user's tokens, the newest first, without their secrets.
-///
-/// # Errors
-///
-/// `internal_error` when the account cannot be reached.
-pub(crate) async fn list(context: &RequestContext, user: &User) -> Result<Answer, Error> {
-    let tokens: Vec<ApiToken> = unwrap(ask(&context.env, ACCOUNTS, &user.id, &AccountCall::ApiTokens).await?)?;
-    Ok(Answer::json(&tokens))
+fn check_owner(user: &Profile, id: &str) -> Result<(), Error> {
+    if user_of(id).as_deref() == Some(user.id.as_str()) { Ok(()) } else { Err(to_error(Code::NotFound)) }
 }
 
-/// Revokes a token, at once.
-///
-/// # Errors
-///
-/// `not_found` for one that is not the user's own.
-pub(crate) async fn revoke(context: &RequestContext, user: &User, id: &str) -> Result<Answer, Error> {
-    if user_of(id).as_deref() != Some(user.id.as_str()) {
-        return Err(to_error(&Refusal::new(Code::NotFound)));
-    }
-    let call = AccountCall::RevokeApiToken { id: id.to_owned() };
-    unwrap::<()>(ask(&context.env, ACCOUNTS, &user.id, &call).await?)?;
-    Ok(Answer::empty(204))
+async fn of_account<T: serde::de::DeserializeOwned>(
+    context: &RequestContext,
+    user: &Profile,
+    call: &AccountCall,
+) -> Result<T, Error> {
+    ask(&context.env, ACCOUNTS, &user.id, call).await?.map_err(|refusal| to_error(refusal.code()))
 }
 
-fn unwrap<T>(reply: Reply<T>) -> Result<T, Error> {
-    match reply {
-        Reply::Done(value) => Ok(value),
-        Reply::Refused(refusal) => Err(to_error(&refusal)),
-    }
-}
-
-fn to_error(refusal: &Refusal) -> Error {
-    match refusal.code() {
+fn to_error(code: Code) -> Error {
+    match code {
         Code::Duplicate => Error {
             param: Some("name".into()),
             ..Error::new(Code::Duplicate, "You have an active token of this name.")
         },
         Code::TokenLimitReached => {
-            Error::new(Code::TokenLimitReached, "You have 25 active tokens, which is the most. Revoke one first.")
+            Error::new(Code::TokenLimitReached, "You have as many active tokens as anyone may have. Revoke one first.")
         }
         Code::NotFound => Error::new(Code::NotFound, "You have no such token."),
         code => Error::new(code, "The account could not do this."),

@@ -1,13 +1,11 @@
 // One crossing for a whole question: to another object, or to this object's own tables.
 
-/** Calls a Durable Object: JSON text in, JSON text out. */
-export async function callObject(namespace, name, request) {
-  const stub = namespace.get(namespace.idFromName(name));
-  const response = await stub.fetch("http://object/", { method: "POST", body: request });
-  return response.text();
+/** Asks a Durable Object; question and answer are bytes. */
+export async function callObject(namespace, name, question) {
+  return namespace.get(namespace.idFromName(name)).call(question);
 }
 
 /** Runs one or more SQL statements; `values` are those of the last. The rows of the last, as JSON text. */
 export function query(sql, statement, values) {
-  return JSON.stringify(sql.exec(statement, ...values).toArray());
+  return JSON.stringify([...sql.exec(statement, ...values).raw()]);
 }

@@ -3,19 +3,32 @@
 use comind::date::to_iso_8601;
 use comind::error::Code;
 use comind::types::ApiToken;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::super::{Refusal, number};
-use super::Account;
-use crate::runtime;
+use super::super::sql::{self, Row, number};
+use super::super::{Outcome, Refusal};
+use super::AccountTables;
+use crate::{config, runtime};
 
-/// How many active tokens a user may have.
-const MAX_ACTIVE: usize = 25;
-/// How many revoked or expired tokens are kept; the oldest go first.
+/// How many revoked or expired tokens are kept for their owner to see; the oldest go first.
 const MAX_DEAD: u64 = 100;
 
-#[derive(Deserialize)]
-struct Row {
+/// A token about to be.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct NewApiToken {
+    /// The token's id.
+    pub id: String,
+    /// The digest of the whole token, in hexadecimal.
+    pub hash: String,
+    /// The name.
+    pub name: String,
+    /// The scopes, as stored.
+    pub scopes: String,
+    /// In seconds.
+    pub life_secs: u64,
+}
+
+struct Stored {
     id: String,
     name: String,
     scopes: String,
@@ -25,7 +38,19 @@ struct Row {
     revoked_at: Option<u64>,
 }
 
-impl Row {
+impl Stored {
+    fn read(mut row: Row) -> Self {
+        Self {
+            id: row.text(),
+            name: row.text(),
+            scopes: row.text(),
+            created_at: row.number(),
+            expires_at: row.number(),
+            last_used_at: row.optional_number(),
+            revoked_at: row.optional_number(),
+        }
+    }
+
     fn is_active(&self, now: u64) -> bool {
         self.revoked_at.is_none() && self.expires_at > now
     }
@@ -44,51 +69,28 @@ impl Row {
     }
 }
 
-impl Account {
-    pub(super) fn api_tokens(&self) -> worker::Result<Vec<ApiToken>> {
+impl AccountTables {
+    pub(super) fn api_tokens(&self) -> sql::Result<Vec<ApiToken>> {
         let now = runtime::now_secs();
-        Ok(self.token_rows()?.into_iter().map(|row| row.into_public(now)).collect())
+        Ok(self.tokens()?.into_iter().map(|token| token.into_public(now)).collect())
     }
 
-    pub(super) fn create_api_token(
-        &self,
-        id: &str,
-        hash: &str,
-        name: &str,
-        scopes: &str,
-        expires_at: u64,
-    ) -> worker::Result<Result<ApiToken, Refusal>> {
+    pub(super) fn create_api_token(&self, new: &NewApiToken) -> sql::Result<Outcome<ApiToken>> {
         let now = runtime::now_secs();
-        let active: Vec<Row> = self.token_rows()?.into_iter().filter(|row| row.is_active(now)).collect();
-        if active.iter().any(|row| row.name == name) {
+        let tokens = self.tokens()?;
+        let mut active = tokens.iter().filter(|token| token.is_active(now));
+        if active.clone().any(|token| token.name == new.name) {
             return Ok(Err(Refusal::new(Code::Duplicate)));
         }
-        if active.len() >= MAX_ACTIVE {
+        if active.nth(config::current().lives.max_api_tokens as usize - 1).is_some() {
             return Ok(Err(Refusal::new(Code::TokenLimitReached)));
         }
-        // Dead ones are kept for their owner to see, not for ever.
-        let forget = "DELETE FROM api_token WHERE id IN (SELECT id FROM api_token \
-                      WHERE revoked_at IS NOT NULL OR expires_at <= ? ORDER BY created_at DESC LIMIT -1 OFFSET ?)";
-        self.sql.run(forget, &[number(now), number(MAX_DEAD)])?;
-        self.sql.run(
-            "INSERT INTO api_token VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)",
-            &[id.into(), name.into(), hash.into(), scopes.into(), number(now), number(expires_at)],
-        )?;
-        let row = Row {
-            id: id.to_owned(),
-            name: name.to_owned(),
-            scopes: scopes.to_owned(),
-            created_at: now,
-            expires_at,
-            last_used_at: None,
-            revoked_at: None,
-        };
-        Ok(Ok(row.into_public(now)))
+        self.insert_token(new, now).map(Ok)
     }
 
     /// Revoking twice is no error: the second time there is nothing left to do.
-    pub(super) fn revoke_api_token(&self, id: &str) -> worker::Result<Result<(), Refusal>> {
-        if self.token_rows()?.iter().all(|row| row.id != id) {
+    pub(super) fn revoke_api_token(&self, id: &str) -> sql::Result<Outcome<()>> {
+        if self.tokens()?.iter().all(|token| token.id != id) {
             return Ok(Err(Refusal::new(Code::NotFound)));
         }
         let revoke = "UPDATE api_token SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL";
@@ -96,9 +98,43 @@ impl Account {
         Ok(Ok(()))
     }
 
-    fn token_rows(&self) -> worker::Result<Vec<Row>> {
+    /// The new one has name, scopes and length of life of the old one, which is dead with that.
+    pub(super) fn rotate_api_token(&self, old_id: &str, id: String, hash: String) -> sql::Result<Outcome<ApiToken>> {
+        let now = runtime::now_secs();
+        let Some(old) = self.tokens()?.into_iter().find(|token| token.id == old_id && token.is_active(now)) else {
+            return Ok(Err(Refusal::new(Code::NotFound)));
+        };
+        self.sql.run("UPDATE api_token SET revoked_at = ? WHERE id = ?", &[number(now), old_id.into()])?;
+        let life_secs = old.expires_at.saturating_sub(old.created_at);
+        self.insert_token(&NewApiToken { id, hash, name: old.name, scopes: old.scopes, life_secs }, now).map(Ok)
+    }
+
+    fn insert_token(&self, new: &NewApiToken, now: u64) -> sql::Result<ApiToken> {
+        // Dead ones are kept for their owner to see, not for ever.
+        let forget = "DELETE FROM api_token WHERE id IN (SELECT id FROM api_token \
+                      WHERE revoked_at IS NOT NULL OR expires_at <= ? ORDER BY created_at DESC LIMIT -1 OFFSET ?)";
+        self.sql.run(forget, &[number(now), number(MAX_DEAD)])?;
+        let expires_at = now.saturating_add(new.life_secs);
+        let NewApiToken { id, hash, name, scopes, .. } = new;
+        self.sql.run(
+            "INSERT INTO api_token VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)",
+            &[id.into(), name.into(), hash.into(), scopes.into(), number(now), number(expires_at)],
+        )?;
+        let token = Stored {
+            id: id.clone(),
+            name: name.clone(),
+            scopes: scopes.clone(),
+            created_at: now,
+            expires_at,
+            last_used_at: None,
+            revoked_at: None,
+        };
+        Ok(token.into_public(now))
+    }
+
+    fn tokens(&self) -> sql::Result<Vec<Stored>> {
         let query = "SELECT id, name, scopes, created_at, expires_at, last_used_at, revoked_at \
                      FROM api_token ORDER BY created_at DESC, id";
-        self.sql.rows(query, &[])
+        Ok(self.sql.rows(query, &[])?.into_iter().map(Stored::read).collect())
     }
 }

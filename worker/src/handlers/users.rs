@@ -1,0 +1,122 @@
+//! `/v1/auth/admin/users`: users, for the operator.
+
+use comind::account::Profile;
+use comind::error::{Code, Error};
+use comind::request::account::{CreateUserRequest, UpdateUserRequest};
+
+use super::read_account_body;
+use crate::context::RequestContext;
+use crate::http::{Answer, query_value};
+use crate::storage::account::{AccountCall, Changes};
+use crate::storage::users::{self, Start};
+use crate::storage::{ACCOUNTS, ask, key, password};
+use crate::{admission, runtime, seed};
+
+const DEFAULT_PAGE: u32 = 20;
+const MAX_PAGE: u32 = 100;
+
+fn no_such_user() -> Error {
+    Error::new(Code::NotFound, "There is no such user.")
+}
+
+/// Makes a user.
+///
+/// # Errors
+///
+/// `bad_request`, `duplicate`.
+pub(crate) async fn create(context: &RequestContext) -> Result<Answer, Error> {
+    let request = CreateUserRequest::parse(&read_account_body(context).await?)?;
+    seed::ensure(context).await?;
+    let hash = |password| {
+        let failed = || Error::new(Code::InternalError, "The edge could not keep the password.");
+        password::hash(&password, &runtime::random()).ok_or_else(failed)
+    };
+    let start = Start {
+        email: request.email,
+        username: request.username,
+        password_hash: request.password.map(hash).transpose()?,
+        identity: None,
+        privileges: request.privileges,
+        groups: request.groups,
+    };
+    let profile = users::create(&context.env, start).await?;
+    Ok(Answer::json_text(201, profile.to_operator_json()))
+}
+
+/// A page of all users: `?limit=20&after=<id>`.
+///
+/// # Errors
+///
+/// `bad_request` for a `limit` out of range or an `after` that is nobody.
+pub(crate) async fn list(context: &RequestContext) -> Result<Answer, Error> {
+    let (env, url) = (&context.env, context.request.url());
+    seed::ensure(context).await?;
+    let limit = match query_value(&url, "limit") {
+        None => DEFAULT_PAGE,
+        Some(limit) => limit
+            .parse()
+            .ok()
+            .filter(|limit| (1..=MAX_PAGE).contains(limit))
+            .ok_or_else(|| Error::bad_param("limit", "`limit` must be a whole number between 1 and 100."))?,
+    };
+    let after = match query_value(&url, "after") {
+        None => String::new(),
+        Some(id) => {
+            let nobody = || Error::bad_param("after", "`after` must be the id of a user.");
+            key("address", &users::describe(env, &id).await?.ok_or_else(nobody)?.profile.email)
+        }
+    };
+    let found = users::list(env, &after, limit + 1).await?;
+    let has_more = found.len() > limit as usize;
+    let mut page = Vec::new();
+    for (_, user_id) in found.iter().take(limit as usize) {
+        if let Some(account) = users::describe(env, user_id).await? {
+            page.push(account.profile.to_operator_json());
+        }
+    }
+    let text = format!(r#"{{"object":"list","data":[{}],"has_more":{has_more}}}"#, page.join(","));
+    Ok(Answer::json_text(200, text))
+}
+
+/// One user.
+///
+/// # Errors
+///
+/// `not_found`.
+pub(crate) async fn one(context: &RequestContext, id: &str) -> Result<Answer, Error> {
+    let account = users::describe(&context.env, id).await?.ok_or_else(no_such_user)?;
+    Ok(Answer::json_text(200, account.profile.to_operator_json()))
+}
+
+/// Suspends a user, or changes name, privileges and groups.
+///
+/// # Errors
+///
+/// `bad_request`, `not_found`.
+pub(crate) async fn update(context: &RequestContext, id: &str) -> Result<Answer, Error> {
+    let request = UpdateUserRequest::parse(&read_account_body(context).await?)?;
+    if !users::exists(&context.env, id).await? {
+        return Err(no_such_user());
+    }
+    let changes = Changes {
+        is_suspended: request.is_suspended,
+        username: request.username,
+        privileges: request.privileges,
+        groups: request.groups,
+    };
+    let outcome = ask(&context.env, ACCOUNTS, id, &AccountCall::Update(changes)).await?;
+    let profile: Profile = outcome.map_err(|_| no_such_user())?;
+    admission::forget_user(id);
+    Ok(Answer::json_text(200, profile.to_operator_json()))
+}
+
+/// Deletes a user with everything of theirs.
+///
+/// # Errors
+///
+/// `not_found`.
+pub(crate) async fn delete(context: &RequestContext, id: &str) -> Result<Answer, Error> {
+    let was_there = users::delete(&context.env, id).await?;
+    admission::forget_user(id);
+    if was_there { Ok(Answer::empty(204)) } else { Err(no_such_user()) }
+}

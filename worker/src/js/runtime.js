@@ -1,0 +1,4 @@
+/** Resolves after so many milliseconds. */
+export async function sleep(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
