@@ -8,6 +8,7 @@ use alloc::string::String;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -111,6 +112,15 @@ struct Header {
     kid: Option<String>,
 }
 
+/// What narrows a token (RFC 7519 §4.1.3, §4.1.5). None of ours has it: one that does was made for others.
+#[derive(Deserialize)]
+struct Narrowing {
+    #[serde(default)]
+    aud: Option<IgnoredAny>,
+    #[serde(default)]
+    nbf: Option<IgnoredAny>,
+}
+
 impl Keys {
     /// The secret that signs and, during a rotation, the one before it.
     #[must_use]
@@ -177,6 +187,7 @@ impl Keys {
         if !is_genuine {
             return Err(Rejected::Invalid);
         }
+        let Narrowing { aud: None, nbf: None } = decode_json(payload)? else { return Err(Rejected::Invalid) };
         let claims: Claims = decode_json(payload)?;
         if claims.iss != ISSUER || !is_user_id(&claims.sub) {
             return Err(Rejected::Invalid);
@@ -342,6 +353,8 @@ mod tests {
             (r#""iss":"co-mind-edge""#, r#""iss":"somebody""#),
             (r#""use":"access""#, r#""use":"admin""#),
             (r#""use":"access""#, r#""use":{"access":null}"#),
+            (r#""use":"access""#, r#""use":"access","aud":"co-mind-edge""#),
+            (r#""use":"access""#, r#""use":"access","nbf":1"#),
             (r#""sub":"user_AAAAAAAAAAAAAAAAAAAAAA""#, r#""sub":"nobody-00""#),
         ] {
             let payload = good.replace(from, to);

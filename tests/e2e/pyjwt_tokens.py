@@ -230,11 +230,10 @@ def times():
         yield f"iat {iat!r}", claim(iat=iat)
     yield "iat missing", claim(iat=ABSENT)
     yield "iat in 1970", claim(iat=0), "ok"
-    # Only who has the secret can make these; they end at `exp` like every other.
+    # The clocks of two machines differ; it ends at `exp` like every other.
     yield "iat tomorrow", claim(iat=NOW + 86_400), "ok", "ImmatureSignatureError"
-    yield "nbf yesterday", claim(nbf=NOW - 86_400), "ok"
-    yield "nbf tomorrow", claim(nbf=NOW + 86_400), "ok", "ImmatureSignatureError"
-    yield "nbf a word", claim(nbf="soon"), "ok", "DecodeError"
+    for nbf in [NOW - 86_400, NOW + 86_400, "soon"]:
+        yield f"nbf {nbf}", claim(nbf=nbf)
 
 
 def names():
@@ -277,11 +276,14 @@ def names():
     for ver in [str(CLAIMS["ver"]), CLAIMS["ver"] + 0.0, -1, 2**32, None, True, [CLAIMS["ver"]]]:
         yield f"ver {ver!r}", claim(ver=ver)
     yield "ver missing", claim(ver=ABSENT)
+    for gen in ["0", -1, 0.0, 2**32, True, [0]]:
+        yield f"gen {gen!r}", claim(gen=gen)
     for jti in [None, 1, []]:
         yield f"jti {jti!r}", claim(jti=jti)
     yield "jti missing", claim(jti=ABSENT)
-    # Members that we do not have are not looked at.
-    yield "aud of somebody else", claim(aud="somebody"), "ok", "InvalidAudienceError"
+    for aud in ["somebody", ISSUER, [ISSUER], "", []]:
+        yield f"aud {aud!r}", claim(aud=aud)
+    # Other members that we do not have are not looked at.
     yield "claims to be an admin", claim(admin=True, privileges=["admin"], scopes=["*"]), "ok"
 
 
