@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules
 setup = @scripts/setup.sh
 env = @source scripts/env.sh &&
 
-.PHONY: help setup run build edge pkg www fmt lint no-std test-core vectors test-edge edge-test pkg-test \
+.PHONY: help setup run user build edge pkg www fmt lint no-std test-core vectors test-edge edge-test pkg-test \
 	console-test deploy-check run-test e2e test bench-auth sizes clean
 
 help: ## print this
@@ -17,6 +17,10 @@ setup: ## make this machine ready for every job
 
 run: ## start the edge, the console and a real model: PORT= BACKENDS= DATA_DIR= ADMIN_EMAIL= ADMIN_PASSWORD=
 	@scripts/run.sh
+
+user: ## users of a running edge: DO='list', DO='create ann@example.com', … alone it prints them all
+	$(setup) base
+	$(env) node scripts/user.mjs $(DO)
 
 build: ## the edge, the npm package and the console, where out of date
 	$(setup) base wasm tools npm

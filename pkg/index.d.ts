@@ -112,6 +112,7 @@ export class CoMindError extends Error {
 
 export type ErrorCode =
   | "bad_request"
+  | "invalid_code"
   | "unauthorized"
   | "token_expired"
   | "token_revoked"
@@ -121,6 +122,7 @@ export type ErrorCode =
   | "insufficient_scope"
   | "pat_not_allowed"
   | "admin_scopes_required"
+  | "plan_required"
   | "not_found"
   | "model_not_found"
   | "method_not_allowed"

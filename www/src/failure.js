@@ -18,6 +18,7 @@ const SENTENCES = {
   insufficient_scope: ["Your account may not do this. Ask your administrator for the right to."],
   pat_not_allowed: ["This needs a person's sign-in, not an API token."],
   admin_scopes_required: ["Only an administrator may do this."],
+  plan_required: ["Your organization's plan does not include this. Ask your administrator."],
   bad_request: ["The server could not accept this message as it is.", "again"],
   not_found: ["The server does not know this address. Is the console newer than the server?"],
   model_not_found: ["This model is no longer offered.", "otherModel"],

@@ -1,8 +1,9 @@
 //! `/v1/auth/admin/users`: users, for the operator.
 
-use comind::account::Profile;
+use comind::account::{Email, Profile};
 use comind::error::{Code, Error};
 use comind::request::account::{CreateUserRequest, UpdateUserRequest};
+use worker::Env;
 
 use super::read_account_body;
 use crate::context::RequestContext;
@@ -43,11 +44,11 @@ pub(crate) async fn create(context: &RequestContext) -> Result<Answer, Error> {
     Ok(Answer::json_text(201, profile.to_operator_json()))
 }
 
-/// A page of all users: `?limit=20&after=<id>`.
+/// A page of all users: `?limit=20&after=<id>`; or the one of an address: `?email=`.
 ///
 /// # Errors
 ///
-/// `bad_request` for a `limit` out of range or an `after` that is nobody.
+/// `bad_request` for a `limit` out of range, an `after` that is nobody or an `email` that is no address.
 pub(crate) async fn list(context: &RequestContext) -> Result<Answer, Error> {
     let (env, url) = (&context.env, context.request.url());
     seed::ensure(context).await?;
@@ -59,6 +60,12 @@ pub(crate) async fn list(context: &RequestContext) -> Result<Answer, Error> {
             .filter(|limit| (1..=MAX_PAGE).contains(limit))
             .ok_or_else(|| Error::bad_param("limit", "`limit` must be a whole number between 1 and 100."))?,
     };
+    if let Some(email) = query_value(&url, "email") {
+        let email =
+            Email::parse(&email).ok_or_else(|| Error::bad_param("email", "`email` must be an e-mail address."))?;
+        let found = users::find(env, &users::address_key(&email)).await?.user_id;
+        return page(env, found.into_iter().collect(), false).await;
+    }
     let after = match query_value(&url, "after") {
         None => String::new(),
         Some(id) => {
@@ -66,15 +73,20 @@ pub(crate) async fn list(context: &RequestContext) -> Result<Answer, Error> {
             key("address", &users::describe(env, &id).await?.ok_or_else(nobody)?.profile.email)
         }
     };
-    let found = users::list(env, &after, limit + 1).await?;
+    let mut found: Vec<String> = users::list(env, &after, limit + 1).await?;
     let has_more = found.len() > limit as usize;
-    let mut page = Vec::new();
-    for (_, user_id) in found.iter().take(limit as usize) {
+    found.truncate(limit as usize);
+    page(env, found, has_more).await
+}
+
+async fn page(env: &Env, user_ids: Vec<String>, has_more: bool) -> Result<Answer, Error> {
+    let mut users = Vec::with_capacity(user_ids.len());
+    for user_id in &user_ids {
         if let Some(account) = users::describe(env, user_id).await? {
-            page.push(account.profile.to_operator_json());
+            users.push(account.profile.to_operator_json());
         }
     }
-    let text = format!(r#"{{"object":"list","data":[{}],"has_more":{has_more}}}"#, page.join(","));
+    let text = format!(r#"{{"object":"list","data":[{}],"has_more":{has_more}}}"#, users.join(","));
     Ok(Answer::json_text(200, text))
 }
 

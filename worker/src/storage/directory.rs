@@ -95,7 +95,7 @@ pub(crate) enum DirectoryCall {
     AddUser { key: String },
     /// Notes that there no longer is. Answers nothing.
     RemoveUser { key: String },
-    /// The users whose addresses' keys come after this one, as pairs of key and user's id.
+    /// The ids of the users whose addresses' keys come after this one.
     ListUsers { after: String, limit: u32 },
     /// Keeps a code. Answers whose the address is.
     PutCode { purpose: Purpose, key: String, digest: String, pending: Pending },
@@ -160,9 +160,9 @@ impl DirectoryTables {
                 reply(&Ok(()))
             }
             DirectoryCall::ListUsers { after, limit } => {
-                let query = "SELECT key, user_id FROM address WHERE kind = 'address' AND key > ? ORDER BY key LIMIT ?";
+                let query = "SELECT user_id FROM address WHERE kind = 'address' AND key > ? ORDER BY key LIMIT ?";
                 let rows = sql.rows(query, &[after.into(), number(limit.into())])?;
-                let users: Vec<(String, String)> = rows.into_iter().map(|mut row| (row.text(), row.text())).collect();
+                let users: Vec<String> = rows.into_iter().map(|mut row| row.text()).collect();
                 reply(&Ok(users))
             }
             DirectoryCall::PutCode { purpose, key, digest, pending } => {

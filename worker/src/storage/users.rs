@@ -154,9 +154,9 @@ async fn forget(env: &Env, user_id: &str) -> Result<(), Error> {
     know::<_, ()>(env, DIRECTORIES, shard(&key), &DirectoryCall::RemoveUser { key: key.clone() }).await
 }
 
-/// Up to `limit` users whose addresses' keys come after `after`, with those keys.
-pub(crate) async fn list(env: &Env, after: &str, limit: u32) -> Result<Vec<(String, String)>, Error> {
-    let mut found: Vec<(String, String)> = Vec::new();
+/// The ids of up to `limit` users whose addresses' keys come after `after`.
+pub(crate) async fn list(env: &Env, after: &str, limit: u32) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
     let first = after.get(..2).and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or(0);
     for place in first..256 {
         let missing = limit.saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
@@ -164,7 +164,7 @@ pub(crate) async fn list(env: &Env, after: &str, limit: u32) -> Result<Vec<(Stri
             break;
         }
         let call = DirectoryCall::ListUsers { after: after.to_owned(), limit: missing };
-        let mut more = know(env, DIRECTORIES, &format!("{place:02x}"), &call).await?;
+        let mut more: Vec<String> = know(env, DIRECTORIES, &format!("{place:02x}"), &call).await?;
         found.append(&mut more);
     }
     Ok(found)
