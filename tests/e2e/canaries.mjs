@@ -18,9 +18,11 @@ function base64(text, before) {
 
 const base64url = (text, before) => base64(text, before).replaceAll("+", "-").replaceAll("/", "_");
 
+const PLAIN = "as it is";
+
 /** How a text can be written down. */
 const FORMS = {
-  "as it is": (text) => text,
+  [PLAIN]: (text) => text,
   backwards: (text) => [...text].reverse().join(""),
   "UTF-16, little end first": (text) => Buffer.from(text, "utf16le"),
   "UTF-16, big end first": (text) => Buffer.from(text, "utf16le").swap16(),
@@ -89,13 +91,22 @@ export class Canaries {
     for (const [form, mark] of this.#markForms) {
       if (!bytes.includes(mark)) continue;
       const before = found.length;
-      for (const [text, name] of this.#ours)
-        if (bytes.includes(Buffer.from(FORMS[form](text)))) found.push({ name, form, text });
+      const texts = form === PLAIN ? this.#readAll(bytes) : this.#ours.keys();
+      for (const text of texts)
+        if (bytes.includes(Buffer.from(FORMS[form](text))))
+          found.push({ name: this.#ours.get(text), form, text });
       if (found.length === before) found.push({ name: "a part of something", form, text: this.#mark });
     }
     for (const [text, { name, written }] of this.#others)
       for (const [form, one] of written) if (bytes.includes(one)) found.push({ name, form, text });
     return found;
+  }
+
+  /** Those that stand there as they are: to read them is quicker than to look for each. */
+  #readAll(bytes) {
+    const whole = new RegExp(`${this.#mark}-[a-z0-9-]*?-[0-9a-f]{12}`, "g");
+    const read = bytes.toString("latin1").match(whole) ?? [];
+    return new Set(read.filter((text) => this.#ours.has(text)));
   }
 }
 

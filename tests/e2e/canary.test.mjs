@@ -9,6 +9,7 @@ import { gzipSync } from "node:zlib";
 import { Canaries, readFolder } from "./canaries.mjs";
 import { openScene } from "./scene.mjs";
 import { completion, deadPort, DONE, event } from "./upstream.mjs";
+import { eventually } from "./within.mjs";
 
 const BODY_LIMIT = 65_536;
 
@@ -24,12 +25,15 @@ const MEMBERS = [
 const canaries = new Canaries();
 const records = []; // What was answered: { label, status, said, may }.
 const received = []; // The headers that reached the backend.
-let scene, routes, session, personal;
+const codes = new Set(); // One-time codes: too short to be told from other digits by their looks alone.
+const living = new Set(); // Addresses and names of users there are: each is in its user's own file.
+let scene, routes, session, personal, service;
 
 before(async () => {
   const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
   const table = readme.split("### Routes")[1].split("\n#")[0];
-  routes = [...table.matchAll(/^\| `([A-Z]+) (\/\S*)` \|/gm)].map(([, method, path]) => ({ method, path }));
+  const rows = table.matchAll(/^\| `([A-Z]+) (\/\S*)` \| ([^|]+) \|/gm);
+  routes = [...rows].map(([, method, path, needs]) => ({ method, path, needs }));
   scene = await openScene({
     settings: {
       ADMIN_EMAIL: canaries.plantEmail("the admin's address"),
@@ -37,6 +41,11 @@ before(async () => {
       JWT_SECRET: canaries.plant("the secret of the tokens"),
       JWT_SECRET_PREVIOUS: canaries.plant("the secret before it"),
       MAIN_KEY: canaries.plant("the backend's key"),
+      SERVICE_TOKEN: canaries.plant("the service token"),
+      REGISTRATION: "open",
+      MAIL_URL: "log:",
+      PUBLIC_RATE_LIMIT_RPM: "0",
+      PASSWORD_RATE_LIMIT_RPM: "100000",
       CLIENT_IP_HEADER: "x-client",
       LOGIN_FREE_FAILURES: "1000",
       BODY_LIMIT_BYTES: `${BODY_LIMIT}`,
@@ -56,8 +65,10 @@ before(async () => {
     BACKENDS: JSON.stringify([...JSON.parse(scene.settings.BACKENDS), dead]),
     DEAD_KEY: canaries.plant("the key of a backend that is not there"),
   });
+  living.add(scene.settings.ADMIN_EMAIL.split("@")[0]);
   session = await signIn();
   personal = await makeToken(session, "personal");
+  service = scene.anonymous.as(scene.settings.SERVICE_TOKEN);
 });
 after(() => scene?.close());
 
@@ -74,18 +85,25 @@ function note(label, { status, headers, text }, may = []) {
 
 async function signIn() {
   const caller = await scene.signIn(); // Its answer is looked at in `signs in`.
-  const { access_token, refresh_token } = scene.login;
-  for (const [name, token] of Object.entries({ access_token, refresh_token })) {
-    canaries.add(name, token);
-    canaries.add(`the signature of ${name}`, token.split(".")[2]);
-  }
+  keep(scene.login);
   return caller;
+}
+
+/** From now on the tokens of this answer are looked for, by what makes them good; gives them, for who may be told. */
+function keep({ access_token, refresh_token }) {
+  for (const [name, token] of Object.entries({ access_token, refresh_token }))
+    canaries.add(`the signature of ${name}`, scene.conceal(token).split(".")[2]);
+  return [access_token, refresh_token];
+}
+
+function keepSecret(token) {
+  canaries.add("the secret half of a personal access token", scene.conceal(token).split(".sk_")[1]);
+  return token;
 }
 
 async function makeToken(caller, name, scopes = ["chat:write", "models:read"]) {
   const token = await scene.makeToken(caller, scopes, name);
-  canaries.add("a personal access token", token.token);
-  canaries.add("its secret half", token.token.split(".sk_")[1]);
+  keepSecret(token.token);
   return token;
 }
 
@@ -164,9 +182,11 @@ function* credentials(label) {
 
 test("every way to be wrong, on every route of the README", async (t) => {
   assert.ok(routes.length >= 10, `${routes.length} routes`);
-  for (const { method, path } of routes) {
+  for (const { method, path, needs } of routes) {
     const label = `${method} ${path}`;
-    const callers = { nobody: scene.anonymous, session: await signIn(), personal };
+    const callers = { nobody: scene.anonymous };
+    if (needs === "the service token") callers.service = service;
+    else if (needs !== "nothing") Object.assign(callers, { session, personal });
     const at = () => path.replace("{id}", () => encodeURIComponent(canaries.plant(`${label} id`)));
     for (const [who, caller] of Object.entries(callers)) {
       if (path.includes("{id}")) await ask(caller, method, at());
@@ -185,9 +205,11 @@ test("every way to be wrong, on every route of the README", async (t) => {
   t.diagnostic(`${records.length} requests, ${canaries.count} secrets`);
 });
 
-/** The name of a model is not a secret: who asked for it is told that there is none. */
+/** What is no secret: of a model, that there is none of its name; of oneself and for the operator, an address. */
 function echoes(path) {
   if (path.startsWith("/v1/models/")) return [decodeURIComponent(path)];
+  if (path.startsWith("/v1/auth/me")) return [scene.settings.ADMIN_EMAIL];
+  if (path.startsWith("/v1/auth/admin/users")) return [...living];
   return path === "/v1/chat/completions" ? [/ model( alone)?$/] : [];
 }
 
@@ -196,10 +218,7 @@ describe("what goes well", () => {
     const { ADMIN_EMAIL: email, ADMIN_PASSWORD: password } = scene.settings;
     const answer = await scene.anonymous.post("/v1/auth/login", { email: email.toUpperCase(), password });
     assert.equal(answer.status, 200, answer.text);
-    const { access_token, refresh_token } = answer.json;
-    scene.conceal(canaries.add("a second access token", access_token));
-    scene.conceal(canaries.add("a second refresh token", refresh_token));
-    note("signing in", answer, [access_token, refresh_token, email]);
+    note("signing in", answer, [...keep(answer.json), email]);
     const client = { "x-client": canaries.plant("address of a client") };
     for (const [who, what] of [
       [email, canaries.plant("wrong password")],
@@ -218,14 +237,140 @@ describe("what goes well", () => {
     const made = await session.post("/v1/api-tokens", body);
     assert.equal(made.status, 201, made.text);
     const { token } = made.json;
-    canaries.add("a token that is kept", scene.conceal(token));
-    note("making a token", made, [token]);
+    note("making a token", made, [keepSecret(token)]);
     for (const path of ["/v1/models", "/v1/capabilities"])
       assert.equal((await ask(session.as(token), "GET", path)).status, 200);
     assert.equal((await ask(session, "GET", "/v1/api-tokens")).status, 200);
     const gone = await makeToken(session, "gone");
     assert.equal((await ask(session, "DELETE", `/v1/api-tokens/${gone.id}`)).status, 204);
     assert.equal((await ask(gone, "GET", "/v1/models")).status, 401);
+  });
+});
+
+/** The code that was mailed last to an address. */
+async function mailed(address) {
+  const find = () =>
+    scene.edge
+      .log()
+      .split("\n")
+      .findLast((line) => line.includes(address) && /\\n\d{6}\\n/.test(line));
+  const code = /\\n(\d{6})\\n/.exec(await eventually(5_000, find, `a mail to ${address}`))[1];
+  codes.add(code);
+  return code;
+}
+
+describe("the life of users", () => {
+  const post = (path, body, caller = scene.anonymous, may = []) => ask(caller, "POST", path, { body, may });
+
+  /** Signs in or is given tokens in another way: notes the answer, which may hold them and the address. */
+  async function enter(path, body, address) {
+    const answer = await scene.anonymous.post(path, body);
+    assert.equal(answer.status, 200, answer.text);
+    note(path, answer, [...keep(answer.json), address, ...living]);
+    return { ...answer.json, caller: scene.anonymous.as(answer.json.access_token) };
+  }
+
+  test("registers, confirms, refreshes, changes and resets a password, signs out", async () => {
+    const email = canaries.plantEmail("address of one who registers");
+    const username = canaries.plant("name of one who registers");
+    const passwords = ["first", "second", "third"].map((which) => canaries.plant(`${which} password`));
+    assert.equal((await post("/v1/auth/register", { email, password: passwords[0], username })).status, 201);
+    assert.equal((await post("/v1/auth/confirm", { email, code: "000000" })).status, 400);
+    living.add(email.split("@")[0]).add(username);
+    const first = await enter("/v1/auth/confirm", { email, code: await mailed(email) }, email);
+    const own = [email, username];
+    const next = await scene.anonymous.post("/v1/auth/refresh", { refresh_token: first.refresh_token });
+    assert.equal(next.status, 200, next.text);
+    note("refresh", next, [...keep(next.json), ...own]);
+    const { caller } = await enter("/v1/auth/login", { email, password: passwords[0] }, email);
+    note("me", await caller.get("/v1/auth/me"), own);
+    for (const body of [
+      {
+        currentPassword: canaries.plant("wrong current password"),
+        newPassword: canaries.plant("new password in vain"),
+      },
+      { currentPassword: passwords[0], newPassword: "short" },
+    ])
+      assert.ok((await post("/v1/auth/change-password", body, caller)).status >= 400);
+    const change = { currentPassword: passwords[0], newPassword: passwords[1] };
+    assert.equal((await post("/v1/auth/change-password", change, caller)).status, 200);
+    assert.equal((await post("/v1/auth/password-reset-request", { email })).status, 200);
+    const reset = { email, newPassword: passwords[2] };
+    assert.equal((await post("/v1/auth/password-reset", { ...reset, code: "000000" })).status, 400);
+    assert.equal(
+      (await post("/v1/auth/password-reset", { ...reset, code: await mailed(email) })).status,
+      200,
+    );
+    const last = await enter("/v1/auth/login", { email, password: passwords[2] }, email);
+    const { access_token, refresh_token } = last;
+    assert.equal((await post("/v1/auth/logout", { access_token, refresh_token })).status, 204);
+    assert.equal((await post("/v1/auth/refresh", { refresh_token })).status, 401);
+  });
+
+  test("registers and never confirms, asks about and resets what is not there", async () => {
+    const body = {
+      email: canaries.plantEmail("address that is never confirmed"),
+      password: canaries.plant("password that is never confirmed"),
+    };
+    assert.equal((await post("/v1/auth/register", body)).status, 201);
+    await mailed(body.email);
+    for (const email of [
+      body.email,
+      canaries.plantEmail("address without an account"),
+      scene.settings.ADMIN_EMAIL,
+    ]) {
+      await ask(scene.anonymous, "GET", `/v1/auth/check-registration?email=${encodeURIComponent(email)}`);
+      await post("/v1/auth/login", { email, password: body.password });
+      await post("/v1/auth/password-reset-request", { email });
+      await post("/v1/auth/confirm", { email, code: canaries.plant("code that is none") });
+    }
+  });
+
+  test("is made, changed and deleted by the operator", async () => {
+    const make = async (which) => {
+      const body = {
+        email: canaries.plantEmail(`address of one who ${which}`),
+        password: canaries.plant(`password of one who ${which}`),
+        username: canaries.plant(`name of one who ${which}`),
+      };
+      const made = await service.post("/v1/auth/admin/users", body);
+      assert.equal(made.status, 201, made.text);
+      note("making a user", made, [body.email, body.username]);
+      return { ...body, id: made.json.id };
+    };
+    const stays = await make("stays");
+    living.add(stays.email.split("@")[0]);
+    const username = canaries.plant("another name");
+    living.add(username);
+    const users = "/v1/auth/admin/users";
+    const changes = { body: { suspended: true, username } };
+    assert.equal((await ask(service, "PATCH", `${users}/${stays.id}`, changes)).status, 200);
+    const suspended = { email: stays.email, password: stays.password };
+    assert.equal((await post("/v1/auth/login", suspended)).status, 403);
+    const newPassword = canaries.plant("password set by the operator");
+    assert.equal(
+      (await post("/v1/auth/admin/set-password", { user_id: stays.id, newPassword }, service)).status,
+      204,
+    );
+    assert.equal((await post(users, { email: stays.email }, service)).status, 409);
+    const goes = await make("goes");
+    const { caller } = await enter(
+      "/v1/auth/login",
+      { email: goes.email, password: goes.password },
+      goes.email,
+    );
+    assert.equal((await ask(service, "DELETE", `/v1/auth/users/${goes.id}`)).status, 204);
+    assert.equal((await ask(caller, "GET", "/v1/auth/me")).status, 401);
+    assert.equal((await ask(service, "GET", `${users}/${goes.id}`)).status, 404);
+    assert.equal((await ask(service, "GET", users)).status, 200);
+  });
+
+  test("puts a new personal access token in the place of one", async () => {
+    const old = await makeToken(session, "to be rotated");
+    const rotated = await session.post(`/v1/api-tokens/${old.id}/rotate`);
+    assert.equal(rotated.status, 200, rotated.text);
+    note("rotating a token", rotated, [keepSecret(rotated.json.token)]);
+    assert.equal((await ask(old, "GET", "/v1/models")).status, 401);
   });
 });
 
@@ -329,29 +474,45 @@ test("no answer says a secret that was not its to say", (t) => {
 describe("what is kept", () => {
   /** Looks through the log and all files; what an account may keep is in its own file and nowhere else. */
   async function look(edge, t) {
-    const log = edge.log();
+    const mails = /^.*"message":"(Your code|Somebody tried).*$/gm; // Printed on purpose: MAIL_URL is `log:`.
+    const log = edge.log().replace(mails, "");
     assert.match(log, /"place":"dead"/);
-    assert.deepEqual(strangers(log), [], "in the log");
+    assert.deepEqual([...strangers(log), ...codesIn(log)], [], "in the log");
     const files = await readFolder(scene.dataDir);
-    const address = scene.settings.ADMIN_EMAIL.split("@")[0];
-    const homes = new Set();
+    const homes = new Map([...living].map((text) => [text, new Set()]));
+    const astray = [];
     for (const { path, bytes } of files) {
-      const found = canaries.find(bytes).filter(({ text, form }) => {
-        const isAddress = text === address && form === "as it is" && path.includes("comind-account");
-        if (isAddress) homes.add(path.replace(/-(wal|shm)$/, ""));
-        return !isAddress;
-      });
-      assert.deepEqual(found, [], `in ${path}`);
+      const codes = codesIn(bytes.toString("latin1")).map((code) => `${path}: the code ${code}`);
+      astray.push(...codes);
+      for (const { text, name, form } of canaries.find(bytes)) {
+        const isAtHome = homes.has(text) && form === "as it is" && path.includes("comind-account");
+        // Until the address is confirmed there is no account to keep the name.
+        const isWaiting = name.startsWith("name of") && path.includes("comind-directory");
+        // SQLite does not wipe what it has deleted or changed; it is overwritten in time.
+        const isLeftOver = / of one who (goes|stays)$/.test(name) && /comind-account.*-wal$/.test(path);
+        if (isAtHome) homes.get(text).add(path.replace(/-(wal|shm)$/, ""));
+        else if (!isWaiting && !isLeftOver) astray.push(`${path}: ${name}: ${form}`);
+      }
     }
+    assert.deepEqual(astray, []);
     const whole = Buffer.concat(files.map(({ bytes }) => bytes));
-    // That the search sees what is there: the address, the hash of the password, those of the tokens.
-    assert.equal(homes.size, 1, "the address is in the account of its owner alone");
+    // That the search sees what is there: names and addresses, the hash of a password, those of tokens.
+    for (const [text, places] of homes) {
+      const most = text.includes("one-who-stays") ? 2 : 1; // An account that was taken back: see above.
+      assert.ok(places.size >= 1 && places.size <= most, `${text} is in ${[...places]}`);
+    }
     assert.ok(whole.includes("$argon2id$"));
     assert.ok(whole.includes(createHash("sha256").update(personal.token).digest("hex")));
     const kinds = [...new Set(files.map(({ path }) => path.split(".").at(-1)))].sort().join(", ");
-    t.diagnostic(`${files.length} files (${kinds}), ${whole.length} bytes, ${log.length} characters of log`);
+    t.diagnostic(
+      `${files.length} files (${kinds}), ${whole.length} bytes, ${edge.log().length} characters of log`,
+    );
     return files.map(({ path }) => path);
   }
+
+  /** Six digits that stand alone; digests are full of digits. */
+  const codesIn = (text) =>
+    [...codes].filter((code) => new RegExp(`(?<![0-9a-f])${code}(?![0-9a-f])`).test(text));
 
   test("nothing on the command line", async () => {
     assert.deepEqual(strangers(await readFile(`/proc/${scene.edge.pid}/cmdline`)), []);
