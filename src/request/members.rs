@@ -15,13 +15,13 @@ use crate::account::Email;
 use crate::error::Error;
 use crate::secret::Secret;
 
-/// The members as they stand in the body. One reader for every small body: a shape of its own for each
+/// The members as they stand in the text. One reader for every small object: a shape of its own for each
 /// would be a parser of its own in the wasm.
-pub(super) struct Members<'a>(Vec<(Name<'a>, &'a RawValue)>);
+pub(crate) struct Members<'a>(pub(crate) Vec<(Name<'a>, &'a RawValue)>);
 
 /// A name without a copy where it has no escapes.
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+#[derive(Deserialize, Eq, PartialEq)]
+pub(crate) struct Name<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

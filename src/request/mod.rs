@@ -5,7 +5,7 @@
 //! (`stop`, `seed`, `response_format`, vendor fields, …) is not looked at.
 
 pub mod account;
-mod members;
+pub(crate) mod members;
 mod message;
 
 use alloc::borrow::Cow;

@@ -53,7 +53,7 @@ impl<'a> Tenant<'a> {
         let (scheme, rest) = self.authority.split_once("://")?;
         let host = rest.split('/').next()?;
         let path = jwks_uri.strip_prefix(scheme)?.strip_prefix("://")?.strip_prefix(host)?;
-        let is_right = document.text("issuer")? == self.issuer() && path.starts_with('/');
+        let is_right = document.says("issuer", &self.issuer()) && path.starts_with('/');
         is_right.then_some(jwks_uri)
     }
 
@@ -65,25 +65,27 @@ impl<'a> Tenant<'a> {
     pub fn read_keys(self, document: &str) -> Option<KeySet> {
         let document = Object::read(document.as_bytes())?;
         let listed = document.list("keys").filter(|keys| keys.len() <= MAX_LISTED_KEYS)?;
-        let objects = listed.into_iter().filter_map(|key| Object::read(key.get().as_bytes()));
-        let named: Vec<(String, Object<'_>)> = objects.filter_map(|key| Some((key.text("kid")?, key))).collect();
-        let is_unique = |kid: &str| named.iter().filter(|(other, _)| other == kid).count() == 1;
-        let keys = named.iter().filter(|(kid, _)| is_unique(kid)).filter_map(|(kid, key)| self.read_key(kid, key));
-        Some(KeySet(keys.take(MAX_KEYS).collect()))
+        let mut names = Vec::new();
+        let mut keys = Vec::new();
+        for key in listed {
+            let Some(key) = Object::read(key.get().as_bytes()) else { continue };
+            let Some(kid) = key.text("kid") else { continue };
+            keys.extend(self.read_key(&kid, &key));
+            names.push(kid);
+        }
+        keys.retain(|key: &PublicKey| names.iter().filter(|name| **name == key.kid).count() == 1);
+        keys.truncate(MAX_KEYS);
+        Some(KeySet(keys))
     }
 
     fn read_key(self, kid: &str, key: &Object<'_>) -> Option<PublicKey> {
-        let is_or_absent = |name: &str, expected: &str| Some(key.optional_text(name)?.is_none_or(|is| is == expected));
+        let any = Tenant { tid: "{tenantid}", ..self };
         // Microsoft Entra ID publishes keys of other issuers among a tenant's, and says whose each one is.
-        let issuer = key.optional_text("issuer")?.map(|issuer| issuer.replace("{tenantid}", self.tid));
-        let is_right = key.text("kty")? == "RSA"
-            && is_or_absent("use", "sig")?
-            && is_or_absent("alg", "RS256")?
-            && issuer.is_none_or(|issuer| issuer == self.issuer());
+        let is_own = key.says_at_most("issuer", &self.issuer()) || key.says("issuer", &any.issuer());
+        let is_right =
+            is_own && key.says("kty", "RSA") && key.says_at_most("use", "sig") && key.says_at_most("alg", "RS256");
         let (modulus, exponent) = (key.text("n")?, key.text("e")?);
-        let is_strong = is_right
-            && MODULUS_BITS.contains(&bits(&Base64UrlUnpadded::decode_vec(&modulus).ok()?))
-            && is_exponent(&Base64UrlUnpadded::decode_vec(&exponent).ok()?);
+        let is_strong = is_right && MODULUS_BITS.contains(&bits(&modulus)?.0) && is_exponent(bits(&exponent)?);
         is_strong.then(|| PublicKey { kid: kid.into(), modulus, exponent })
     }
 }
@@ -94,15 +96,18 @@ const MODULUS_BITS: core::ops::RangeInclusive<usize> = 2048..=8192;
 const MAX_LISTED_KEYS: usize = 256;
 const MAX_KEYS: usize = 32;
 
-fn bits(number: &[u8]) -> usize {
+/// The length of a number in bits, and its last byte.
+#[inline(never)]
+fn bits(base64url: &str) -> Option<(usize, u8)> {
+    let number = Base64UrlUnpadded::decode_vec(base64url).ok()?;
     let zeros = number.iter().take_while(|&&byte| byte == 0).count();
     let first = number.get(zeros).map_or(0, |byte| byte.leading_zeros() as usize);
-    (number.len() - zeros) * 8 - first
+    Some(((number.len() - zeros) * 8 - first, number.last().copied().unwrap_or(0)))
 }
 
 /// Odd, and neither 1, with which anything is its own signature, nor larger than a public one is.
-fn is_exponent(number: &[u8]) -> bool {
-    (2..=32).contains(&bits(number)) && number.last().is_some_and(|byte| byte % 2 == 1)
+fn is_exponent((bits, last): (usize, u8)) -> bool {
+    (2..=32).contains(&bits) && last % 2 == 1
 }
 
 /// A key for RS256 (RFC 7518 §6.3.1).

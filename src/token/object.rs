@@ -1,87 +1,76 @@
 //! The members of a JSON object in a token or a key, each of the one type that it may have.
 
-use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 
-use serde::de::{Error, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::request::members::{Members, Name};
 use crate::types::from_json;
 
 /// The members as they stand in the text, each name once: two parsers could take different ones.
-pub(super) struct Object<'a>(Vec<(Name<'a>, &'a RawValue)>);
+pub(super) struct Object<'a>(Members<'a>);
 
 /// More members than any token or key has.
 const MAX_MEMBERS: usize = 256;
 
-/// A name without a copy where it has no escapes.
-#[derive(Deserialize, PartialEq)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Object<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Object<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members: Vec<(Name<'de>, &RawValue)> = Vec::new();
-                while let Some((name, value)) = map.next_entry()? {
-                    if members.len() >= MAX_MEMBERS || members.iter().any(|(given, _)| *given == name) {
-                        return Err(A::Error::custom("a member twice, or too many"));
-                    }
-                    members.push((name, value));
-                }
-                Ok(Object(members))
-            }
-        }
-        deserializer.deserialize_map(Reader)
-    }
-}
-
 impl<'a> Object<'a> {
     /// `None` for what is no JSON object, or has a member twice.
     pub(super) fn read(text: &'a [u8]) -> Option<Self> {
-        from_json(text)
-    }
-
-    pub(super) fn get(&self, name: &str) -> Option<&'a RawValue> {
-        self.0.iter().find(|(Name(given), _)| given == name).map(|&(_, value)| value)
-    }
-
-    /// `Some(None)` for a member that is not there, `None` for one of another type, `null` too.
-    fn optional<T: Deserialize<'a>>(&self, name: &str) -> Option<Option<T>> {
-        match self.get(name) {
-            Some(value) => serde_json::from_str(value.get()).ok().map(Some),
-            None => Some(None),
+        let Members(mut left) = from_json(text)?;
+        if left.len() > MAX_MEMBERS {
+            return None;
         }
+        let mut members = Vec::with_capacity(left.len());
+        while let Some(member) = left.pop() {
+            if left.iter().any(|(name, _)| *name == member.0) {
+                return None;
+            }
+            members.push(member);
+        }
+        Some(Self(Members(members)))
     }
 
-    pub(super) fn optional_text(&self, name: &str) -> Option<Option<String>> {
-        self.optional(name)
+    // Each of these would be a parser at every place that asks, were it built in there.
+    #[inline(never)]
+    pub(super) fn get(&self, name: &str) -> Option<&'a RawValue> {
+        let Self(Members(members)) = self;
+        members.iter().find(|(Name(given), _)| given == name).map(|&(_, value)| value)
     }
 
+    /// A member of any type; `None` where there is none, or it is of another type.
+    fn typed<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
+        serde_json::from_str(self.get(name)?.get()).ok()
+    }
+
+    #[inline(never)]
     pub(super) fn text(&self, name: &str) -> Option<String> {
-        self.optional_text(name)?
+        self.typed(name)
+    }
+
+    /// Whether a member is there and says this.
+    #[inline(never)]
+    pub(super) fn says(&self, name: &str, expected: &str) -> bool {
+        self.text(name).is_some_and(|text| text == expected)
+    }
+
+    /// Whether a member says this if it is there.
+    pub(super) fn says_at_most(&self, name: &str, expected: &str) -> bool {
+        self.get(name).is_none() || self.says(name, expected)
     }
 
     /// A whole number from 0 on, and never in any other spelling than digits.
-    pub(super) fn optional_number(&self, name: &str) -> Option<Option<u64>> {
-        self.optional(name)
+    #[inline(never)]
+    pub(super) fn number(&self, name: &str) -> Option<u64> {
+        self.typed(name)
     }
 
-    pub(super) fn number(&self, name: &str) -> Option<u64> {
-        self.optional_number(name)?
+    pub(super) fn texts(&self, name: &str) -> Option<Vec<String>> {
+        self.typed(name)
     }
 
     pub(super) fn list(&self, name: &str) -> Option<Vec<&'a RawValue>> {
-        self.optional(name)?
+        self.typed(name)
     }
 }

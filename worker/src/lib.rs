@@ -17,6 +17,7 @@ mod relay;
 mod router;
 mod runtime;
 mod seed;
+mod sso;
 mod storage;
 mod upstream;
 

@@ -10,7 +10,7 @@ use worker::web_sys::Response;
 
 use crate::admission::{self, Admission};
 use crate::context::RequestContext;
-use crate::handlers::{api_tokens, capabilities, chat, health, models, password, registration, session, users};
+use crate::handlers::{api_tokens, capabilities, chat, health, models, password, registration, session, sso, users};
 use crate::http::{Answer, path};
 use crate::{cors, guard};
 
@@ -77,7 +77,7 @@ async fn answer_stranger(context: &RequestContext, route: Route) -> Result<Answe
         Route::Login => session::sign_in(context).await,
         Route::Refresh => session::refresh(context).await,
         Route::Logout => session::sign_out(context).await,
-        Route::Sso => misplaced(),
+        Route::Sso => sso::sign_in(context).await,
         Route::CheckRegistration => registration::check(context).await,
         Route::Register => registration::register(context).await,
         Route::Confirm => registration::confirm(context).await,

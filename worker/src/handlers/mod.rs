@@ -8,6 +8,7 @@ pub(crate) mod models;
 pub(crate) mod password;
 pub(crate) mod registration;
 pub(crate) mod session;
+pub(crate) mod sso;
 pub(crate) mod users;
 
 use comind::error::Error;
