@@ -1,4 +1,4 @@
-// The settings of the edge, by name. worker/src/config.rs says what each one means and checks it.
+// The settings of the edge, by name. worker/src/config/ says what each one means and checks it.
 
 /** Values that must not be printed or written to a file that others may read. */
 export const SECRETS = ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "ADMIN_PASSWORD", "SERVICE_TOKEN", "MAIL_PASSWORD"];

@@ -14,8 +14,12 @@ const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const run = promisify(execFile);
 let folder, product, readme, env;
 
-/** The first block of code of a language. */
-const block = (language) => new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "ms").exec(readme)[1];
+/** A block of code of a language: the first, or the first that holds a text. */
+const block = (language, text = "") =>
+  Array.from(
+    readme.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "gms")),
+    ([, code]) => code,
+  ).find((code) => code.includes(text));
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "readme-"));
@@ -37,6 +41,12 @@ test("the six steps do what they say", async () => {
   const [stream, capabilities] = rest.join("\n").split("data: [DONE]\n\n");
   assert.ok(stream.split("\n\n").length > 5);
   assert.equal(JSON.parse(capabilities).data[0].provider, "llamacpp");
+});
+
+test("the life of a personal access token is as shown", async () => {
+  const script = block("bash").split("# 3.")[0] + block("bash", "# Rotate it");
+  const { stdout } = await run("bash", ["-euo", "pipefail", "-c", script], { env });
+  assert.equal(stdout.split("\n").slice(1).join("\n"), block("text", "old 401"));
 });
 
 test("the JavaScript prints an answer", async () => {

@@ -1,21 +1,25 @@
 //! The settings: the one place that knows their names, defaults and ranges.
 
+mod accounts;
+mod backends;
+
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::rc::Rc;
 
-use comind::account::{Email, check_new_password, is_group_name};
-use comind::backend::Provider;
 use comind::limit::FailurePolicy;
 use comind::mail::Mailer;
 use comind::secret::Secret;
-use comind::token::jwt::{Keys, MIN_SECRET_BYTES};
-use comind::types::StatedModels;
+use comind::token::jwt::Keys;
 use js_sys::{JsString, Reflect};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use wasm_bindgen::prelude::*;
+
+pub(crate) use accounts::{Admin, Lives, Sso};
+use accounts::{
+    parse_admin, parse_gate, parse_keys, parse_mailer, parse_name, parse_registration, parse_service_token, parse_sso,
+};
+pub(crate) use backends::Backend;
+use backends::parse_backends;
 
 /// One setting, as the README's table shows it.
 #[derive(Clone, Copy, Debug)]
@@ -140,60 +144,6 @@ pub(crate) struct Config {
     pub login_failures: FailurePolicy,
 }
 
-/// How long things of an account live, and how many of them there may be.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Lives {
-    /// Of an access token, in seconds.
-    pub access_token_secs: u64,
-    /// Of a refresh token, and of a session since it was last refreshed, in seconds.
-    pub refresh_token_secs: u64,
-    /// How long a refresh token that was used gives the same new pair again.
-    pub refresh_grace_ms: u64,
-    /// Of a code, in seconds.
-    pub code_secs: u64,
-    /// Wrong tries after which the codes of an address are dead.
-    pub code_tries: u32,
-    /// Sessions of a user.
-    pub max_sessions: u32,
-    /// Active personal access tokens of a user.
-    pub max_api_tokens: u32,
-}
-
-/// Who signs users in besides us.
-#[derive(Debug)]
-pub(crate) struct Sso {
-    /// The tenants whose users may come in.
-    pub tenants: Vec<String>,
-    /// Who an `id_token` must have been made for.
-    pub client_id: String,
-    /// Where the tenants' documents are, without a slash at the end.
-    pub authority: String,
-}
-
-/// An inference server.
-#[derive(Debug)]
-pub(crate) struct Backend {
-    /// Its name, unique.
-    pub id: String,
-    /// Its kind.
-    pub provider: Provider,
-    /// Its base URL, without `/v1` and without a slash at the end.
-    pub url: String,
-    /// The key that the edge shows it.
-    pub api_key: Option<Secret>,
-    /// What is stated of its models.
-    pub models: StatedModels,
-}
-
-/// The first admin's credentials.
-#[derive(Debug)]
-pub(crate) struct Admin {
-    /// The address.
-    pub email: Email,
-    /// The password.
-    pub password: Secret,
-}
-
 /// A setting that cannot be worked with. The sentence names the variable and never its value.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Invalid(String);
@@ -224,15 +174,7 @@ impl Config {
         Ok(Self {
             backends: parse_backends(given)?,
             jwt_keys: parse_keys(given)?,
-            lives: Lives {
-                access_token_secs: given.number("ACCESS_TOKEN_SECS", 1, DAY_SECS)?,
-                refresh_token_secs: given.number("REFRESH_TOKEN_SECS", 1, 365 * DAY_SECS)?,
-                refresh_grace_ms: given.number("REFRESH_GRACE_MS", 0, MINUTE_MS)?,
-                code_secs: given.number("CODE_LIFETIME_SECS", 1, DAY_SECS)?,
-                code_tries: given.small("CODE_TRIES", 1, 100)?,
-                max_sessions: given.small("MAX_SESSIONS", 1, 10_000)?,
-                max_api_tokens: given.small("MAX_API_TOKENS", 1, 1000)?,
-            },
+            lives: Lives::parse(given)?,
             admin: parse_admin(given)?,
             service_token: parse_service_token(given)?,
             organization: parse_name("ORGANIZATION", &given.text("ORGANIZATION"))?,
@@ -291,111 +233,6 @@ impl Given<'_> {
     }
 }
 
-fn parse_keys(given: Given<'_>) -> Result<Keys, Invalid> {
-    let secret = |name: &str| match given.0(name).filter(|value| !value.is_empty()) {
-        Some(value) if value.len() < MIN_SECRET_BYTES => {
-            invalid(name, format_args!("must be at least {MIN_SECRET_BYTES} bytes long."))
-        }
-        value => Ok(value.map(Secret::new)),
-    };
-    let previous = secret("JWT_SECRET_PREVIOUS")?;
-    match secret("JWT_SECRET")? {
-        Some(current) => Ok(Keys::new(current, previous)),
-        None => invalid("JWT_SECRET", "is not set. It signs the sessions: give it at least 32 random bytes."),
-    }
-}
-
-fn parse_admin(given: Given<'_>) -> Result<Option<Admin>, Invalid> {
-    let password = given.0("ADMIN_PASSWORD").filter(|value| !value.is_empty());
-    match (given.optional("ADMIN_EMAIL"), password) {
-        (None, None) => Ok(None),
-        (Some(_), None) => invalid("ADMIN_PASSWORD", "is not set, though ADMIN_EMAIL is."),
-        (None, Some(_)) => invalid("ADMIN_EMAIL", "is not set, though ADMIN_PASSWORD is."),
-        (Some(email), Some(password)) => {
-            let Some(email) = Email::parse(&email) else {
-                return invalid("ADMIN_EMAIL", "must be an e-mail address.");
-            };
-            let password = Secret::new(password);
-            match check_new_password(&password) {
-                Ok(()) => Ok(Some(Admin { email, password })),
-                Err(weakness) => invalid("ADMIN_PASSWORD", weakness.as_str()),
-            }
-        }
-    }
-}
-
-fn parse_service_token(given: Given<'_>) -> Result<Option<Secret>, Invalid> {
-    const NAME: &str = "SERVICE_TOKEN";
-    match given.optional(NAME) {
-        Some(token) if token.len() < MIN_SECRET_BYTES || !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            invalid(NAME, format_args!("must be at least {MIN_SECRET_BYTES} plain characters long."))
-        }
-        token => Ok(token.map(Secret::new)),
-    }
-}
-
-/// The name of an organization: it stands in a list with spaces between.
-fn parse_name(variable: &str, name: &str) -> Result<String, Invalid> {
-    if is_group_name(name) {
-        return Ok(name.to_owned());
-    }
-    invalid(variable, "must be a name of 1 to 64 letters, digits, `.`, `_`, `:` or `-`.")
-}
-
-fn parse_gate(given: Given<'_>) -> Result<Option<Vec<String>>, Invalid> {
-    const NAME: &str = "API_TOKEN_ORGANIZATIONS";
-    match given.text(NAME).as_str() {
-        "" => Ok(Some(vec![given.text("ORGANIZATION")])),
-        "*" => Ok(None),
-        list => list.split(',').map(|name| parse_name(NAME, name.trim())).collect::<Result<_, _>>().map(Some),
-    }
-}
-
-fn parse_registration(given: Given<'_>) -> Result<bool, Invalid> {
-    const NAME: &str = "REGISTRATION";
-    match given.text(NAME).as_str() {
-        "closed" => Ok(false),
-        "open" if given.optional("MAIL_URL").is_none() => {
-            invalid(NAME, "is `open`, but MAIL_URL is not set: nobody would get the code.")
-        }
-        "open" => Ok(true),
-        _ => invalid(NAME, "must be `open` or `closed`."),
-    }
-}
-
-fn parse_mailer(given: Given<'_>) -> Result<Option<Mailer>, Invalid> {
-    let Some(url) = given.optional("MAIL_URL") else { return Ok(None) };
-    let from = given.text("MAIL_FROM");
-    let username = given.optional("MAIL_USERNAME");
-    let password = given.optional("MAIL_PASSWORD").map(Secret::new);
-    Mailer::parse(&url, &from, username, password)
-        .map(Some)
-        .map_err(|complaint| Invalid(format!("{} {}", complaint.variable, complaint.sentence)))
-}
-
-fn parse_sso(given: Given<'_>) -> Result<Option<Sso>, Invalid> {
-    let tenants: Vec<String> = given.text("SSO_TENANTS").split(',').map(|tenant| tenant.trim().to_owned()).collect();
-    if matches!(tenants.as_slice(), [only] if only.is_empty()) {
-        return Ok(None);
-    }
-    // They become part of a path.
-    if !tenants.iter().all(|tenant| is_group_name(tenant) && !tenant.contains(':') && !tenant.starts_with('.')) {
-        return invalid("SSO_TENANTS", "must be tenant ids with commas between.");
-    }
-    let Some(client_id) = given.optional("SSO_CLIENT_ID") else {
-        return invalid("SSO_CLIENT_ID", "is not set, though SSO_TENANTS is.");
-    };
-    let authority = parse_base_url(&given.text("SSO_AUTHORITY"));
-    let is_loopback = |url: &str| {
-        let host = url.strip_prefix("http://").and_then(|rest| rest.split(['/', ':']).next());
-        matches!(host, Some("localhost" | "127.0.0.1"))
-    };
-    match authority.filter(|url| url.starts_with("https://") || is_loopback(url)) {
-        Some(authority) => Ok(Some(Sso { tenants, client_id, authority })),
-        None => invalid("SSO_AUTHORITY", "must be an https:// address without query; http:// only on this machine."),
-    }
-}
-
 fn parse_origins(list: &str) -> Result<Vec<String>, Invalid> {
     let origins = list.split(',').map(str::trim).filter(|origin| !origin.is_empty());
     origins.map(parse_origin).collect()
@@ -425,81 +262,6 @@ fn parse_header_name(name: &str) -> Result<Option<String>, Invalid> {
         return Ok(Some(name.to_ascii_lowercase()));
     }
     invalid("CLIENT_IP_HEADER", "must be the name of a header.")
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GivenBackend {
-    id: String,
-    provider: Provider,
-    url: String,
-    api_key: Option<String>,
-    #[serde(default)]
-    models: StatedModels,
-}
-
-fn parse_backends(given: Given<'_>) -> Result<Vec<Backend>, Invalid> {
-    const NAME: &str = "BACKENDS";
-    let Some(text) = given.optional(NAME) else {
-        return invalid(
-            NAME,
-            r#"is not set. Example: [{"id":"gpu-a","provider":"vllm","url":"http://10.0.0.5:8000"}]"#,
-        );
-    };
-    let list: Vec<&RawValue> = serde_json::from_str(&text).or_else(|_| invalid(NAME, "is not a JSON list."))?;
-    let mut ids = BTreeSet::new();
-    let mut backends = Vec::with_capacity(list.len());
-    for (position, backend) in (1..).zip(list) {
-        let complain = |complaint: &str| invalid(NAME, format_args!("(entry {position}): {complaint}"));
-        let backend: GivenBackend = match serde_json::from_str(backend.get()) {
-            Ok(backend) => backend,
-            // Without the place within the entry, which nobody counts.
-            Err(error) => {
-                return complain(&format!("{}.", error.to_string().split(" at line ").next().unwrap_or_default()));
-            }
-        };
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        if backend.id.is_empty() || backend.id.len() > 64 || !backend.id.bytes().all(is_name) {
-            return complain("`id` must have 1 to 64 letters, digits, `.`, `_` or `-`.");
-        }
-        if !ids.insert(backend.id.clone()) {
-            return complain("`id` is the same as an earlier one.");
-        }
-        let Some(url) = parse_base_url(&backend.url) else {
-            return complain(
-                "`url` must be http:// or https://, a host, and perhaps a path: no user, query or fragment.",
-            );
-        };
-        let api_key = match &backend.api_key {
-            None => None,
-            // Not echoed: somebody may have put the key itself here.
-            Some(name) if !is_variable_name(name) => {
-                return complain("`api_key` must be the name of a variable that holds the key, in capitals.");
-            }
-            Some(name) => match given.optional(name) {
-                Some(key) => Some(Secret::new(key)),
-                None => return complain("the variable that `api_key` names is not set."),
-            },
-        };
-        backends.push(Backend { id: backend.id, provider: backend.provider, url, api_key, models: backend.models });
-    }
-    Ok(backends)
-}
-
-fn is_variable_name(name: &str) -> bool {
-    let is_fit = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-    name.starts_with(|first: char| first.is_ascii_uppercase() || first == '_') && name.bytes().all(is_fit)
-}
-
-/// The part of a backend's URL that stands before `/v1`; people write it with and without.
-fn parse_base_url(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://")?;
-    let host = rest.split('/').next()?;
-    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"?#@\\\"<>`{}|^".contains(&byte);
-    let is_right =
-        matches!(scheme, "http" | "https") && !host.is_empty() && !host.starts_with(':') && rest.bytes().all(is_plain);
-    let base = url.trim_end_matches('/');
-    is_right.then(|| base.strip_suffix("/v1").unwrap_or(base).trim_end_matches('/').to_owned())
 }
 
 #[wasm_bindgen(module = "cloudflare:workers")]
@@ -536,7 +298,7 @@ fn read() -> Result<Config, Invalid> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
     const BACKEND: &str = r#"[{"id":"a","provider":"llamacpp","url":"http://127.0.0.1:8080/v1/"}]"#;
@@ -681,7 +443,7 @@ mod tests {
 
     #[test]
     fn the_readme_has_a_row_for_each_setting_with_its_default() {
-        let readme = include_str!("../../README.md");
+        let readme = include_str!("../../../README.md");
         let table = readme.split("### Settings").nth(1).unwrap().split("\n### ").next().unwrap();
         let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| `")).collect();
         assert_eq!(rows.len(), SETTINGS.len());
@@ -695,7 +457,7 @@ mod tests {
 
     #[test]
     fn the_start_script_hands_on_every_setting_and_no_other() {
-        let script = include_str!("../../scripts/settings.mjs");
+        let script = include_str!("../../../scripts/settings.mjs");
         let named: BTreeSet<&str> =
             script.split('"').filter(|word| SETTINGS.iter().any(|setting| setting.name == *word)).collect();
         assert_eq!(named, SETTINGS.iter().map(|setting| setting.name).collect());
