@@ -45,23 +45,25 @@ async fn find_or_make(env: &Env, identity: Identity) -> Result<String, Error> {
         return Ok(user_id);
     }
     let address = users::address_key(&identity.upn);
-    let mut owner = users::find(env, &address).await?.user_id;
-    if owner.is_none() {
+    let user_id = loop {
+        if let Some(owner) = users::find(env, &address).await?.user_id {
+            break owner;
+        }
         let start = Start {
-            email: identity.upn,
+            email: identity.upn.clone(),
             username: None,
             password_hash: None,
             identity: Some(identity_key.clone()),
             privileges: Vec::new(),
             groups: None,
         };
-        owner = match users::create(env, start).await {
-            Ok(profile) => Some(profile.id),
-            Err(error) if error.code == Code::Duplicate => users::find(env, &address).await?.user_id,
+        match users::create(env, start).await {
+            Ok(profile) => break profile.id,
+            // Somebody was faster: look again.
+            Err(error) if error.code == Code::Duplicate => {}
             Err(error) => return Err(error),
-        };
-    }
-    let user_id = owner.unwrap_or_default();
+        }
+    };
     let is_theirs = users::describe(env, &user_id)
         .await?
         .is_some_and(|description| description.identity.as_ref() == Some(&identity_key));
