@@ -4,36 +4,31 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
-import { gzipSync } from "node:zlib";
 
 import { Canaries, readFolder } from "./canaries.mjs";
+import { sendJson, startProvider } from "./provider.mjs";
 import { openScene } from "./scene.mjs";
 import { completion, deadPort, DONE, event } from "./upstream.mjs";
 import { eventually } from "./within.mjs";
+import { bodies, credentials, places } from "./wrong.mjs";
 
 const BODY_LIMIT = 65_536;
-
-/** Every member that some route reads, and some that one might think of. */
-const MEMBERS = [
-  ...["email", "password", "username", "code", "currentPassword", "newPassword", "id_token", "user_id"],
-  ...["access_token", "refresh_token", "token", "authorization", "secret", "api_key"],
-  ...["privileges", "groups", "groupMemberships", "is_suspended", "status"],
-  ...["name", "scopes", "expires_in_days"],
-  ...["model", "messages", "prompt", "input", "stream", "tools", "user", "metadata"],
-];
 
 const canaries = new Canaries();
 const records = []; // What was answered: { label, status, said, may }.
 const received = []; // The headers that reached the backend.
 const codes = new Set(); // One-time codes: too short to be told from other digits by their looks alone.
 const living = new Set(); // Addresses and names of users there are: each is in its user's own file.
-let scene, routes, session, personal, service;
+const AUDIENCE = "the client id of this edge";
+let scene, provider, tenant, silent, routes, session, personal, service;
 
 before(async () => {
   const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
   const table = readme.split("### Routes")[1].split("\n#")[0];
   const rows = table.matchAll(/^\| `([A-Z]+) (\/\S*)` \| ([^|]+) \|/gm);
   routes = [...rows].map(([, method, path, needs]) => ({ method, path, needs }));
+  provider = await startProvider();
+  [tenant, silent] = [provider.makeTenant(), provider.makeTenant()];
   scene = await openScene({
     settings: {
       ADMIN_EMAIL: canaries.plantEmail("the admin's address"),
@@ -44,6 +39,9 @@ before(async () => {
       SERVICE_TOKEN: canaries.plant("the service token"),
       REGISTRATION: "open",
       MAIL_URL: "log:",
+      SSO_TENANTS: `${tenant.tid},${silent.tid}`,
+      SSO_CLIENT_ID: AUDIENCE,
+      SSO_AUTHORITY: provider.url,
       PUBLIC_RATE_LIMIT_RPM: "0",
       PASSWORD_RATE_LIMIT_RPM: "100000",
       CLIENT_IP_HEADER: "x-client",
@@ -70,7 +68,12 @@ before(async () => {
   personal = await makeToken(session, "personal");
   service = scene.anonymous.as(scene.settings.SERVICE_TOKEN);
 });
-after(() => scene?.close());
+after(async () => {
+  await scene?.close();
+  await provider?.close();
+});
+
+const planter = (label) => (how) => canaries.plant(`${label} ${how}`);
 
 /** A request that is noted with its answer; `may` are the planted texts that the answer may hold. */
 async function ask(caller, method, path, { may = [], ...options } = {}) {
@@ -107,79 +110,6 @@ async function makeToken(caller, name, scopes = ["chat:write", "models:read"]) {
   return token;
 }
 
-/** Every way to hold a body wrong, each with a secret of its own in it. */
-function* bodies(label) {
-  const plant = (how) => canaries.plant(`${label} ${how}`);
-  const all = (value) => JSON.stringify(Object.fromEntries(MEMBERS.map((member) => [member, value(member)])));
-  const json = { "content-type": "application/json" };
-  yield { body: all((member) => plant(member)) };
-  yield { body: all((member) => [plant(`list of ${member}`)]) };
-  yield { body: all((member) => ({ [plant(`name in ${member}`)]: plant(`value in ${member}`) })) };
-  for (const member of MEMBERS) yield { body: JSON.stringify({ [member]: plant(`${member} alone`) }) };
-  yield { body: JSON.stringify({ [plant("unknown member")]: 1 }) };
-  yield { body: `{"password":"${plant("twice")}","password":"${plant("twice, again")}"}` };
-  yield { body: `{"email":"a@example.com","password":"${plant("never closed")}` };
-  yield { body: `{"email":${plant("not quoted")}}` };
-  yield { body: `{"password":"${plant("bad escape")}\\x"}` };
-  yield { body: JSON.stringify([plant("list")]) };
-  yield { body: JSON.stringify(plant("text")) };
-  yield { body: plant("not JSON"), headers: json };
-  yield {
-    body: Buffer.concat([Buffer.from(`{"password":"${plant("not UTF-8")}`), Buffer.from([0xff, 0x22, 0x7d])]),
-  };
-  yield { body: plant("plain text"), headers: { "content-type": "text/plain" } };
-  yield {
-    body: `password=${plant("form")}`,
-    headers: { "content-type": "application/x-www-form-urlencoded" },
-  };
-  yield { body: "{}", headers: { "content-type": `application/json; x=${plant("type")}` } };
-  yield {
-    body: gzipSync(JSON.stringify({ password: plant("compressed") })),
-    headers: { ...json, "content-encoding": "gzip" },
-  };
-  yield { body: JSON.stringify({ password: plant("too large"), x: "x".repeat(BODY_LIMIT) }) };
-}
-
-/** Every place for a secret besides the body. */
-function* places(label, path) {
-  const plant = (where) => canaries.plant(`${label} ${where}`);
-  const query = ["token", "access_token", "password", "code", "email"].map(
-    (name) => `${name}=${plant(name)}`,
-  );
-  yield { path: `${path}?${query.join("&")}` };
-  yield { path: `${path}?${plant("bare query")}` };
-  yield { path: `${path}/${plant("path")}` };
-  yield { path: `${path}%00${plant("path behind a NUL")}` };
-  const id = plant("request id");
-  yield { path, headers: { "x-request-id": id }, may: [id] }; // The caller's own, given back.
-  yield { path, headers: { "x-request-id": `${plant("bad request id")} "` } };
-  const names = [
-    "user-agent",
-    "referer",
-    "origin",
-    "cookie",
-    "x-client",
-    "x-api-key",
-    "x-service-token",
-    "accept",
-  ];
-  yield { path, headers: Object.fromEntries(names.map((name) => [name, plant(name)])) };
-  yield { path, headers: { [plant("name of a header")]: "1" } };
-}
-
-/** Credentials that are none. */
-function* credentials(label) {
-  const plant = (how) => canaries.plant(`${label} ${how}`);
-  yield `Bearer ${plant("token")}`;
-  yield plant("no scheme");
-  yield `${plant("scheme")} token`;
-  yield `Basic ${Buffer.from(`ada:${plant("basic")}`).toString("base64")}`;
-  yield `Bearer cmnd_${plant("personal id")}.sk_${plant("personal secret")}`;
-  yield `Bearer ${session.token}${plant("something behind")}`;
-  yield `Bearer ${personal.token}${plant("something behind")}`;
-  yield `Bearer eyJhbGciOiJIUzI1NiJ9.${Buffer.from(`{"sub":"${plant("claim")}"}`).toString("base64url")}.c2ln`;
-}
-
 test("every way to be wrong, on every route of the README", async (t) => {
   assert.ok(routes.length >= 10, `${routes.length} routes`);
   for (const { method, path, needs } of routes) {
@@ -190,13 +120,14 @@ test("every way to be wrong, on every route of the README", async (t) => {
     const at = () => path.replace("{id}", () => encodeURIComponent(canaries.plant(`${label} id`)));
     for (const [who, caller] of Object.entries(callers)) {
       if (path.includes("{id}")) await ask(caller, method, at());
-      for (const { path: where, ...options } of places(`${who} ${label}`, at()))
+      for (const { path: where, ...options } of places(planter(`${who} ${label}`), at()))
         await ask(caller, method, where, options);
       await ask(caller, "PUT", at(), { body: canaries.plant(`${label} PUT`) });
       if (method === "GET") continue;
-      for (const options of bodies(`${who} ${label}`)) await ask(caller, method, at(), options);
+      for (const options of bodies(planter(`${who} ${label}`), BODY_LIMIT))
+        await ask(caller, method, at(), options);
     }
-    for (const authorization of credentials(label))
+    for (const authorization of credentials(planter(label), [session.token, personal.token]))
       await ask(scene.anonymous, method, at(), { headers: { authorization } });
   }
   await ask(scene.anonymous, "POST", `/${canaries.plant("unknown path")}`, {
@@ -363,6 +294,37 @@ describe("the life of users", () => {
     assert.equal((await ask(caller, "GET", "/v1/auth/me")).status, 401);
     assert.equal((await ask(service, "GET", `${users}/${goes.id}`)).status, 404);
     assert.equal((await ask(service, "GET", users)).status, 200);
+  });
+
+  test("comes with a token of a tenant, good or bad", async () => {
+    const user = {
+      oid: canaries.plant("id in the tenant"),
+      upn: canaries.plantEmail("address of a tenant's user"),
+    };
+    const idToken = (claims) => {
+      const token = tenant.token(user, AUDIENCE, { name: canaries.plant("claim of a tenant"), ...claims });
+      canaries.add("the signature of an ID token", token.split(".")[2]);
+      return token;
+    };
+    living.add(user.upn.split("@")[0]);
+    const body = { ...user, tid: tenant.tid };
+    await enter("/v1/auth/sso", { ...body, id_token: idToken() }, user.upn);
+    for (const wrong of [
+      { ...body, id_token: idToken({ aud: canaries.plant("another audience") }) },
+      { ...body, id_token: idToken({ exp: 1 }) },
+      { ...body, id_token: `${idToken()}x` },
+      { ...body, id_token: idToken(), oid: canaries.plant("another id") },
+      { ...body, id_token: idToken(), tid: canaries.plant("another tenant") },
+      { ...body, id_token: canaries.plant("no ID token") },
+    ])
+      assert.equal((await post("/v1/auth/sso", wrong)).status, 401);
+    // What a tenant says when it says nonsense is for nobody.
+    silent.discovery = sendJson({
+      issuer: canaries.plant("issuer"),
+      jwks_uri: canaries.plant("place of keys"),
+    });
+    const lost = { ...user, tid: silent.tid, id_token: silent.token(user, AUDIENCE) };
+    assert.equal((await post("/v1/auth/sso", lost)).status, 502);
   });
 
   test("puts a new personal access token in the place of one", async () => {
