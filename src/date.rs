@@ -7,6 +7,7 @@ use alloc::format;
 use alloc::string::String;
 
 const SECS_PER_DAY: u64 = 86_400;
+const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Unix seconds as ISO 8601 in UTC: `2026-11-22T21:42:01Z`.
@@ -15,6 +16,19 @@ pub fn to_iso_8601(unix_secs: u64) -> String {
     let (year, month, day) = civil_from_days(unix_secs / SECS_PER_DAY);
     let secs = unix_secs % SECS_PER_DAY;
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", secs / 3600, secs / 60 % 60, secs % 60)
+}
+
+/// Unix seconds as the date of a mail (RFC 5322 §3.3): `Sun, 22 Nov 2026 21:42:01 +0000`.
+#[must_use]
+pub fn to_rfc_5322(unix_secs: u64) -> String {
+    let days = unix_secs / SECS_PER_DAY;
+    let (year, month, day) = civil_from_days(days);
+    let secs = unix_secs % SECS_PER_DAY;
+    let name = |names: &[&'static str], at: u64| usize::try_from(at).ok().and_then(|at| names.get(at).copied());
+    // The first day was a Thursday.
+    let weekday = name(&WEEKDAYS, (days + 4) % 7).unwrap_or_default();
+    let month = name(&MONTHS, month.saturating_sub(1)).unwrap_or_default();
+    format!("{weekday}, {day:02} {month} {year:04} {:02}:{:02}:{:02} +0000", secs / 3600, secs / 60 % 60, secs % 60)
 }
 
 /// Reads an HTTP date (RFC 9110 §5.6.7) in its preferred form, `Sun, 06 Nov 1994 08:49:37 GMT`.
@@ -78,6 +92,13 @@ mod tests {
         assert_eq!(to_iso_8601(951_782_400), "2000-02-29T00:00:00Z");
         assert_eq!(to_iso_8601(1_795_383_721), "2026-11-22T21:42:01Z");
         assert_eq!(to_iso_8601(4_107_542_400), "2100-03-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_mail_is_dated() {
+        assert_eq!(to_rfc_5322(0), "Thu, 01 Jan 1970 00:00:00 +0000");
+        assert_eq!(to_rfc_5322(784_111_777), "Sun, 06 Nov 1994 08:49:37 +0000");
+        assert_eq!(to_rfc_5322(1_795_383_721), "Sun, 22 Nov 2026 21:42:01 +0000");
     }
 
     #[test]
