@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 
+import { Connection } from "./caller.mjs";
 import { makeKey, publicPem, sendJson, signHs256, signRs256, startProvider } from "./provider.mjs";
 import { EMAIL, assertFailure, openScene } from "./scene.mjs";
+import { within } from "./within.mjs";
 
 const AUDIENCE = randomUUID();
 const SERVICE_TOKEN = `service-${randomUUID()}`;
@@ -440,6 +442,27 @@ describe("a tenant", () => {
         await signedIn(tenant, user);
       }),
     );
+  });
+
+  test("that somebody was asking who then left is asked by the next one", async () => {
+    const tenant = freshTenant();
+    const user = newUser();
+    let asked;
+    const isAsked = new Promise((resolve) => {
+      asked = resolve;
+    });
+    tenant.discovery = () => asked();
+    const leaver = await Connection.open(scene.url, {
+      method: "POST",
+      path: "/v1/auth/sso",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ tid: tenant.tid, ...user, id_token: tenant.token(user, AUDIENCE) }),
+    });
+    await within(5_000, isAsked, "the tenant is asked");
+    leaver.reset();
+    tenant.discovery = undefined;
+    await Promise.all([signedIn(tenant, user), signedIn(tenant, newUser())]);
+    assert.equal(tenant.fetches, 1);
   });
 
   test("whose keys are known is not missed while it is away", async () => {

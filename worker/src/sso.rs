@@ -35,6 +35,8 @@ const DOCUMENT_LIMIT_BYTES: u32 = 256 * 1024;
 /// For both documents of a tenant.
 const DOCUMENTS_LIMIT_MS: u64 = 5000;
 const _: () = assert!(DOCUMENTS_LIMIT_MS < FETCH_LIMIT_MS, "whoever asks is done before others ask themselves");
+/// How long a request waits for others: for one that was cut off, and for the one that asked in its place.
+const WAIT_LIMIT_MS: u64 = 2 * FETCH_LIMIT_MS;
 /// How often a request looks whether another one has got the keys.
 const PAUSE_MS: u64 = 50;
 
@@ -80,7 +82,7 @@ async fn find_key(tenant: Tenant<'_>, kid: &str) -> Result<Option<PublicKey>, Er
             Decision::Use(key) => return Ok(Some(key)),
             Decision::Unknown => return Ok(None),
             Decision::Unavailable { wait_ms } => return Err(unavailable(wait_ms)),
-            Decision::Wait if now_ms.saturating_sub(begun_ms) > FETCH_LIMIT_MS => {
+            Decision::Wait if now_ms.saturating_sub(begun_ms) > WAIT_LIMIT_MS => {
                 return Err(unavailable(FAILURE_COOL_DOWN_MS));
             }
             Decision::Wait => runtime::sleep(PAUSE_MS).await,
