@@ -13,7 +13,6 @@ use comind::limit::Standing;
 use comind::secret::Secret;
 use comind::token::jwt::{Claims, ISSUER, Keys, Use};
 use comind::token::pat::{Pat, make_user_id};
-use comind::types::from_json;
 
 /// Users of whom an isolate remembers something.
 const USERS: u32 = 1000;
@@ -52,11 +51,17 @@ impl Bench {
         let secret = "a secret of 48 bytes, as long as those that are made";
         let keys = Keys::new(Secret::new(secret), Some(Secret::new("the secret before it, which is still good")));
         let user_id = make_user_id(&[7; 16]);
-        let claims = format!(
-            r#"{{"iss":"{ISSUER}","sub":"{user_id}","iat":{now_secs},"exp":{},"jti":"AAAAAAAAAAAAAAAAAAAAAA","sid":"BBBBBBBBBBBBBBBBBBBBBB","gen":0,"ver":1,"use":"access"}}"#,
-            now_secs + 3600
-        );
-        let claims: Claims = from_json(claims.as_bytes())?;
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            sub: user_id.clone(),
+            iat: now_secs,
+            exp: now_secs + 3600,
+            jti: "AAAAAAAAAAAAAAAAAAAAAA".to_owned(),
+            sid: "BBBBBBBBBBBBBBBBBBBBBB".to_owned(),
+            generation: 0,
+            ver: 1,
+            used_as: Use::Access,
+        };
         let pat = Pat::make(&user_id, &[1; 8], &[2; 32]).ok()?;
         self.stored_hash = pat.hash();
         for number in 0..USERS {

@@ -49,6 +49,12 @@ impl<'a> Object<'a> {
         self.typed(name)
     }
 
+    /// Whether it has no members but these.
+    pub(super) fn has_only(&self, names: &[&str]) -> bool {
+        let Self(Members(members)) = self;
+        members.iter().all(|(Name(given), _)| names.contains(&given.as_ref()))
+    }
+
     /// Whether a member is there and says this.
     #[inline(never)]
     pub(super) fn says(&self, name: &str, expected: &str) -> bool {
