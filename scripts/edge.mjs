@@ -20,6 +20,7 @@ const LOG_LIMIT_CHARS = 8 * 1024 * 1024;
  * - `dataDir`: where the objects live; made if absent. One edge at a time.
  * - `port`: 0 for a free one. Always on 127.0.0.1.
  * - `console`: serve www/dist as the ASSETS binding; by default if it is built.
+ * - `trustedCertificates`: PEM texts of authorities besides those that browsers trust.
  * - `verbose`: also print what the edge prints once it is up.
  *
  * Rejects if the edge stops before it answers: the message is the edge's own sentence (a bad setting is named
@@ -33,6 +34,7 @@ export async function startEdge({
   dataDir,
   port = 0,
   console = existsSync(join(ROOT, "www", "dist", "index.html")),
+  trustedCertificates = [],
   verbose = false,
 }) {
   for (const [path, target] of [
@@ -60,6 +62,7 @@ export async function startEdge({
       consoleDir: console ? join(ROOT, "www", "dist") : undefined,
       port,
       bindings,
+      trustedCertificates,
     }),
     { mode: 0o600 },
   );

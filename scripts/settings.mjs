@@ -1,7 +1,13 @@
 // The settings of the edge, by name. worker/src/config/ says what each one means and checks it.
 
 /** Values that must not be printed or written to a file that others may read. */
-export const SECRETS = ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "ADMIN_PASSWORD", "SERVICE_TOKEN", "MAIL_PASSWORD"];
+export const SECRETS = [
+  "JWT_SECRET",
+  "JWT_SECRET_PREVIOUS",
+  "ADMIN_PASSWORD",
+  "SERVICE_TOKEN",
+  "MAIL_PASSWORD",
+];
 
 /** Every setting: the environment variables that `make run` hands on when they are there. */
 export const SETTINGS = [

@@ -22,7 +22,15 @@ const list = (items) => `[${items.map((item) => `\n    ${item},`).join("")}\n  ]
  * No value of a setting is in the text: each is read from workerd's own environment, which only its
  * user can look into.
  */
-export function workerdConfig({ folder, root, objectsDir, consoleDir, port, bindings }) {
+export function workerdConfig({
+  folder,
+  root,
+  objectsDir,
+  consoleDir,
+  port,
+  bindings,
+  trustedCertificates = [],
+}) {
   const embed = (...path) => `embed ${text(relative(folder, join(root, ...path)))}`;
   const module = (name, kind) => `(name = ${text(name)}, ${kind} = ${embed("worker", ...name.split("/"))})`;
   const modules = [
@@ -44,7 +52,7 @@ export function workerdConfig({ folder, root, objectsDir, consoleDir, port, bind
   const services = [
     '(name = "edge", worker = .edge)',
     // Inference servers stand on this machine or near it.
-    '(name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true)))',
+    `(name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true, trustedCertificates = [${trustedCertificates.map(text).join(", ")}])))`,
     `(name = "objects", disk = (path = ${text(objectsDir)}, writable = true))`,
     ...(consoleDir
       ? ['(name = "console", worker = .console)', `(name = "files", disk = (path = ${text(consoleDir)}))`]

@@ -14,6 +14,12 @@ const objectOf = (Tables) =>
     call(question) {
       return this.ctx.storage.transactionSync(() => this.#tables.call(question));
     }
+
+    /** Leaves nothing behind, on the disk neither. */
+    async forget() {
+      await this.ctx.storage.deleteAll();
+      this.#tables = new Tables(this.ctx.storage.sql);
+    }
   };
 
 export class Account extends objectOf(AccountTables) {}

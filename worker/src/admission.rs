@@ -165,7 +165,8 @@ pub(crate) async fn admit(context: &RequestContext, route: Route) -> Result<Admi
             return Err(exhausted(wait_ms));
         }
         _ => {
-            if matches!(shown, Shown::ApiToken(..)) && !users::exists(&context.env, &user_id).await? {
+            // To ask an account that does not exist would bring it into being.
+            if !users::exists(&context.env, &user_id).await? {
                 return Err(to_error(Code::Unauthorized));
             }
             let needed = Share { requests: 1, tokens: i64::try_from(tokens).unwrap_or(i64::MAX) };

@@ -84,6 +84,9 @@ pub(crate) async fn refresh(context: &RequestContext) -> Result<Answer, Error> {
     let RefreshRequest { refresh_token } = RefreshRequest::parse(&read_account_body(context).await?)?;
     let claims = context.config.jwt_keys.verify(refresh_token.expose(), Use::Refresh, runtime::now_secs())?;
     seed::ensure(context).await?;
+    if !users::exists(&context.env, &claims.sub).await? {
+        return Err(admission::to_error(Code::TokenRevoked));
+    }
     let call = AccountCall::Refresh { session_id: claims.sid.clone(), generation: claims.generation };
     match ask::<_, Opened>(&context.env, ACCOUNTS, &claims.sub, &call).await? {
         Ok(opened) => Ok(Answer::json_text(200, pair(context, &opened, &opened.profile.to_refresh_json()))),
@@ -105,6 +108,9 @@ pub(crate) async fn sign_out(context: &RequestContext) -> Result<Answer, Error> 
     for token in tokens {
         // One that has expired still says which session its owner wants to end.
         let Ok(claims) = context.config.jwt_keys.read(token.expose()) else { continue };
+        if !users::exists(&context.env, &claims.sub).await? {
+            continue;
+        }
         let call = AccountCall::EndSession { session_id: claims.sid.clone() };
         let _gone_already = ask::<_, ()>(&context.env, ACCOUNTS, &claims.sub, &call).await?;
         admission::forget_credential(&claims.sub, &claims.sid);

@@ -37,6 +37,9 @@ extern "C" {
     // By value: bytes that only point into wasm's memory would take all of it along.
     #[wasm_bindgen(catch, js_name = callObject)]
     async fn call_object(namespace: JsValue, name: &str, question: Vec<u8>) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = forgetObject)]
+    async fn forget_object(namespace: JsValue, name: &str) -> Result<JsValue, JsValue>;
 }
 
 /// Why an object refuses: a code and a wait, from which the worker makes the sentence.
@@ -100,15 +103,30 @@ pub(crate) async fn know<Q: Serialize, T: DeserializeOwned>(
     ask(env, namespace, name, question).await?.map_err(|_| unavailable())
 }
 
+/// Has an object forget all it knows, so that nothing of it is left on the disk.
+///
+/// # Errors
+///
+/// [`Code::InternalError`], logged.
+pub(crate) async fn forget(env: &Env, namespace: &'static str, name: &str) -> Result<(), Error> {
+    let done = forget_object(binding(env, namespace)?, name).await;
+    done.map(drop).map_err(|error| failed(namespace, &describe(&error)))
+}
+
 /// Question and answer as bytes: the part of [`ask`] that is the same for all.
 async fn exchange(env: &Env, namespace: &'static str, name: &str, question: Vec<u8>) -> Result<Vec<u8>, Error> {
-    let failed = |what: &str| {
-        log::internal(namespace, what);
-        unavailable()
-    };
-    let binding = Reflect::get(env, &JsString::from(namespace)).map_err(|_| failed("binding missing"))?;
-    let answer = call_object(binding, name, question).await.map_err(|error| failed(&describe(&error)))?;
+    let answer = call_object(binding(env, namespace)?, name, question).await;
+    let answer = answer.map_err(|error| failed(namespace, &describe(&error)))?;
     Ok(js_sys::Uint8Array::new(&answer).to_vec())
+}
+
+fn binding(env: &Env, namespace: &'static str) -> Result<JsValue, Error> {
+    Reflect::get(env, &JsString::from(namespace)).map_err(|_| failed(namespace, "binding missing"))
+}
+
+fn failed(namespace: &str, what: &str) -> Error {
+    log::internal(namespace, what);
+    unavailable()
 }
 
 /// A JavaScript error's own message; object calls carry no secrets in theirs.

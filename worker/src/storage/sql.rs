@@ -157,15 +157,6 @@ impl Sql {
         self.is_current.set(true);
         Ok(())
     }
-
-    /// Removes these tables; the object is as if it had never stored anything.
-    pub(crate) fn drop_all(&self, tables: &[&str]) -> Result<()> {
-        for table in tables.iter().chain(&["schema_version"]) {
-            self.run(&format!("DROP TABLE IF EXISTS {table}"), &[])?;
-        }
-        self.is_current.set(false);
-        Ok(())
-    }
 }
 
 /// A whole number for SQLite; ours are all far below 2^53, where JavaScript counts exactly.

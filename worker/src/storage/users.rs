@@ -95,8 +95,13 @@ pub(crate) struct Start {
 ///
 /// `duplicate` when the address is somebody's.
 pub(crate) async fn create(env: &Env, start: Start) -> Result<Profile, Error> {
+    let taken =
+        || Error { param: Some("email".into()), ..Error::new(Code::Duplicate, "The address has an account already.") };
     let user_id = make_user_id(&runtime::random());
     let address = address_key(&start.email);
+    if find(env, &address).await?.user_id.is_some() {
+        return Err(taken());
+    }
     let profile = Profile {
         id: user_id.clone(),
         username: start.username.unwrap_or_else(|| start.email.local_part().to_owned()),
@@ -114,8 +119,9 @@ pub(crate) async fn create(env: &Env, start: Start) -> Result<Profile, Error> {
     if claim(env, "address", &address, &user_id).await? == user_id {
         return Ok(profile);
     }
+    // Somebody was faster.
     forget(env, &user_id).await?;
-    Err(Error { param: Some("email".into()), ..Error::new(Code::Duplicate, "The address has an account already.") })
+    Err(taken())
 }
 
 /// What an account says of itself; `None` where there is none.
@@ -139,7 +145,7 @@ pub(crate) async fn delete(env: &Env, user_id: &str) -> Result<bool, Error> {
         if let Some(identity) = identity {
             release(env, &identity, user_id).await?;
         }
-        know::<_, ()>(env, ACCOUNTS, user_id, &AccountCall::FinishDeletion).await?;
+        super::forget(env, ACCOUNTS, user_id).await?;
     }
     let key = key("user", user_id);
     know::<_, ()>(env, DIRECTORIES, shard(&key), &DirectoryCall::RemoveUser { key: key.clone() }).await?;
@@ -149,7 +155,7 @@ pub(crate) async fn delete(env: &Env, user_id: &str) -> Result<bool, Error> {
 
 /// Takes back an account that nobody could find yet.
 async fn forget(env: &Env, user_id: &str) -> Result<(), Error> {
-    know::<_, ()>(env, ACCOUNTS, user_id, &AccountCall::FinishDeletion).await?;
+    super::forget(env, ACCOUNTS, user_id).await?;
     let key = key("user", user_id);
     know::<_, ()>(env, DIRECTORIES, shard(&key), &DirectoryCall::RemoveUser { key: key.clone() }).await
 }

@@ -48,8 +48,6 @@ const SCHEMA: &[&str] = &[
     ",
 ];
 
-const TABLES: &[&str] = &["user", "session", "rotation", "api_token", "bucket"];
-
 /// A user about to be.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct NewUser {
@@ -124,10 +122,8 @@ pub(crate) enum AccountCall {
     /// Answers the new [`Profile`].
     Update(Changes),
     /// Ends everything but remembers whose it was, so that a deletion that broke off can be gone on
-    /// with. Answers a [`Description`].
+    /// with; [`forget`](super::forget) is the last step. Answers a [`Description`].
     BeginDeletion,
-    /// Forgets the rest. Answers nothing.
-    FinishDeletion,
 }
 
 /// The tables of one user.
@@ -190,11 +186,6 @@ impl AccountTables {
             AccountCall::BeginDeletion => {
                 self.end_everything()?;
                 reply(&Ok(user.into_description()))
-            }
-            AccountCall::FinishDeletion => {
-                self.sql.drop_all(TABLES)?;
-                self.allowance.take();
-                reply(&Ok(()))
             }
         })
     }
