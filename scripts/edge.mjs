@@ -21,12 +21,14 @@ const LOG_LIMIT_CHARS = 8 * 1024 * 1024;
  * - `port`: 0 for a free one. Always on 127.0.0.1.
  * - `console`: serve www/dist as the ASSETS binding; by default if it is built.
  * - `trustedCertificates`: PEM texts of authorities besides those that browsers trust.
+ * - `isolates`: so many edges on one storage, each with an address of its own in `urls`.
+ * - `entry`: a module that stands before the edge's own, as `[name, path]` (`workerd-config.mjs`).
  * - `verbose`: also print what the edge prints once it is up.
  *
  * Rejects if the edge stops before it answers: the message is the edge's own sentence (a bad setting is named
  * in it), `log` is everything it printed.
  *
- * Returns `{ url, port, pid, log(), stop(), kill(), exited }`: `stop` is SIGTERM, then SIGKILL after 2 s (workerd waits for open streams); `kill`
+ * Returns `{ url, urls, port, pid, log(), stop(), kill(), exited }`: `stop` is SIGTERM, then SIGKILL after 2 s (workerd waits for open streams); `kill`
  * is SIGKILL; both wait for the end. `exited` resolves to the exit code or signal. The edge dies with this process.
  */
 export async function startEdge({
@@ -35,6 +37,8 @@ export async function startEdge({
   port = 0,
   console = existsSync(join(ROOT, "www", "dist", "index.html")),
   trustedCertificates = [],
+  isolates = 1,
+  entry,
   verbose = false,
 }) {
   for (const [path, target] of [
@@ -63,6 +67,8 @@ export async function startEdge({
       port,
       bindings,
       trustedCertificates,
+      isolates,
+      entry,
     }),
     { mode: 0o600 },
   );
@@ -93,11 +99,11 @@ export async function startEdge({
   };
 
   try {
-    const listening = await firstOf(exited, listenEvent(child.stdio[3]), START_LIMIT_MS);
-    const url = `http://127.0.0.1:${listening}`;
-    await firstOf(exited, healthy(url, child), START_LIMIT_MS);
+    const ports = await firstOf(exited, listenEvents(child.stdio[3], isolates), START_LIMIT_MS);
+    const urls = ports.map((listening) => `http://127.0.0.1:${listening}`);
+    for (const url of urls) await firstOf(exited, healthy(url, child), START_LIMIT_MS);
     isUp = true;
-    return { url, port: listening, pid: child.pid, log: () => log, stop, kill, exited };
+    return { url: urls[0], urls, port: ports[0], pid: child.pid, log: () => log, stop, kill, exited };
   } catch (cause) {
     await kill();
     throw Object.assign(new Error(reason(log, port) ?? `The edge did not start: ${cause.message}.`), { log });
@@ -131,8 +137,9 @@ function refuseSecondEdge(folder) {
   }
 }
 
-/** The port that workerd says it listens on. */
-async function listenEvent(control) {
+/** The ports that workerd says it listens on: that of `http`, `http-2`, …. */
+async function listenEvents(control, count) {
+  const ports = [];
   let text = "";
   for await (const chunk of control.setEncoding("utf8")) {
     text += chunk;
@@ -140,9 +147,11 @@ async function listenEvent(control) {
     text = lines.pop();
     for (const line of lines) {
       const message = JSON.parse(line);
-      if (message.event === "listen" && message.socket === "http") {
+      const socket = message.event === "listen" && /^http(?:-(\d+))?$/.exec(message.socket);
+      if (socket) ports[Number(socket[1] ?? 1) - 1] = message.port;
+      if (Object.keys(ports).length === count) {
         control.resume();
-        return message.port;
+        return ports;
       }
     }
   }

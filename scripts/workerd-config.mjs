@@ -20,7 +20,8 @@ const list = (items) => `[${items.map((item) => `\n    ${item},`).join("")}\n  ]
  * The configuration as text, for a file in `folder`: `embed` takes paths relative to it.
  *
  * No value of a setting is in the text: each is read from workerd's own environment, which only its
- * user can look into.
+ * user can look into. `isolates` edges share one storage, each on a socket of its own (`http`, `http-2`, …); `entry` is
+ * a module that stands before the edge's own, as `[name, path]`.
  */
 export function workerdConfig({
   folder,
@@ -30,27 +31,33 @@ export function workerdConfig({
   port,
   bindings,
   trustedCertificates = [],
+  isolates = 1,
+  entry,
 }) {
   const embed = (...path) => `embed ${text(relative(folder, join(root, ...path)))}`;
   const module = (name, kind) => `(name = ${text(name)}, ${kind} = ${embed("worker", ...name.split("/"))})`;
   const modules = [
+    ...(entry ? [`(name = ${text(entry[0])}, esModule = ${embed(...entry[1].split("/"))})`] : []),
     module("entry.js", "esModule"),
     module("build/index.js", "esModule"),
     module("build/index_bg.wasm", "wasm"),
   ];
-  const edgeBindings = [
+  const edgeBindings = (namespaceOf) => [
     ...bindings.map((name) => `(name = ${text(name)}, fromEnvironment = ${text(name)})`),
     ...Object.entries(OBJECTS).map(
-      ([name, { className }]) => `(name = ${text(name)}, durableObjectNamespace = ${text(className)})`,
+      ([name, { className }]) =>
+        `(name = ${text(name)}, durableObjectNamespace = ${namespaceOf(text(className))})`,
     ),
     ...(consoleDir ? ['(name = "ASSETS", service = "console")'] : []),
   ];
+  const others = Array.from({ length: isolates - 1 }, (_, at) => at + 2);
   const namespaces = Object.values(OBJECTS).map(
     ({ className, uniqueKey }) =>
       `(className = ${text(className)}, uniqueKey = ${text(uniqueKey)}, enableSql = true)`,
   );
   const services = [
     '(name = "edge", worker = .edge)',
+    ...others.map((at) => `(name = "edge-${at}", worker = .other)`),
     // Inference servers stand on this machine or near it.
     `(name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true, trustedCertificates = [${trustedCertificates.map(text).join(", ")}])))`,
     `(name = "objects", disk = (path = ${text(objectsDir)}, writable = true))`,
@@ -59,6 +66,21 @@ export function workerdConfig({
       : []),
   ];
   const date = `compatibilityDate = ${text(versions.COMPATIBILITY_DATE)}`;
+  const sockets = ["http", ...others.map((at) => `http-${at}`)].map(
+    (name, at) =>
+      `(name = "${name}", address = "127.0.0.1:${at ? 0 : port}", http = (), service = "${name.replace("http", "edge")}")`,
+  );
+  const worker = (name, namespaceOf, objects) => `
+const ${name} :Workerd.Worker = (
+  ${date},
+  compatibilityFlags = [${COMPATIBILITY_FLAGS.map(text).join(", ")}],
+  modules = ${list(modules)},
+  bindings = ${list(edgeBindings(namespaceOf))},
+${objects});
+`;
+  const objects = `  durableObjectNamespaces = ${list(namespaces)},
+  durableObjectStorage = (localDisk = "objects"),
+`;
   const consoleWorker = `
 const console :Workerd.Worker = (
   ${date},
@@ -70,16 +92,11 @@ const console :Workerd.Worker = (
 
 const config :Workerd.Config = (
   services = ${list(services)},
-  sockets = [ (name = "http", address = "127.0.0.1:${port}", http = (), service = "edge") ],
+  sockets = ${list(sockets)},
 );
-
-const edge :Workerd.Worker = (
-  ${date},
-  compatibilityFlags = [${COMPATIBILITY_FLAGS.map(text).join(", ")}],
-  modules = ${list(modules)},
-  bindings = ${list(edgeBindings)},
-  durableObjectNamespaces = ${list(namespaces)},
-  durableObjectStorage = (localDisk = "objects"),
-);
-${consoleDir ? consoleWorker : ""}`;
+${worker("edge", (className) => className, objects)}${
+    others.length
+      ? worker("other", (className) => `(className = ${className}, serviceName = "edge")`, "")
+      : ""
+  }${consoleDir ? consoleWorker : ""}`;
 }

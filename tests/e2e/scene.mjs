@@ -26,7 +26,7 @@ const secret = (name) => `${name}-${randomBytes(18).toString("base64url")}`;
  * Starts an edge in a folder of its own.
  *
  * `settings` are added to, and win over, the ones every suite has. `backends` replaces the one scripted backend;
- * each is an entry of `BACKENDS`. `discovery` is how that backend answers questions about itself.
+ * each is an entry of `BACKENDS`. Other options are `startEdge`'s own. `discovery` is how that backend answers questions about itself.
  */
 export async function openScene({
   settings = {},
@@ -34,11 +34,11 @@ export async function openScene({
   kind = "openai",
   capabilities = [],
   console = false,
-  trustedCertificates,
+  ...options
 } = {}) {
   const scene = new Scene(await startUpstream({ kind, models: Object.keys(STATED), capabilities }));
   scene.console = console;
-  scene.trustedCertificates = trustedCertificates;
+  scene.options = options;
   scene.settings = {
     BACKENDS: JSON.stringify(
       backends ?? [
@@ -85,8 +85,8 @@ class Scene {
   /** Starts the edge, with some settings changed. */
   async start(changes = {}) {
     this.settings = { ...this.settings, ...changes };
-    const { settings, dataDir, console, trustedCertificates } = this;
-    this.edge = await startEdge({ settings, dataDir, console, trustedCertificates });
+    const { settings, dataDir, console, options } = this;
+    this.edge = await startEdge({ settings, dataDir, console, ...options });
     this.url = this.edge.url;
     this.anonymous = new Caller(this.url);
   }
