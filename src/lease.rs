@@ -160,8 +160,20 @@ pub struct Lease<C> {
     renew_ms: u64,
     /// Who did not come until then is not expected back.
     busy_until_ms: u64,
-    /// Until when, and for a cost of how many tokens, asking again would be in vain.
-    refused: Option<(u64, u64)>,
+    refused: Option<Refused>,
+    /// When a credential was last revoked here: what was asked before that may have been true then.
+    forgotten_ms: Option<u64>,
+}
+
+/// What asking again would be in vain for.
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    /// Requests of so many tokens, or more.
+    tokens: u64,
+    /// Until then.
+    until_ms: u64,
+    /// Then there is enough.
+    ready_ms: u64,
 }
 
 impl<C> Default for Lease<C> {
@@ -175,6 +187,7 @@ impl<C> Default for Lease<C> {
             renew_ms: u64::MAX,
             busy_until_ms: 0,
             refused: None,
+            forgotten_ms: None,
         }
     }
 }
@@ -217,8 +230,8 @@ impl<C> Lease<C> {
             return Decision::Pass { is_renewal_due };
         }
         match self.refused {
-            Some((until_ms, cost)) if now_ms < until_ms && tokens >= cost => {
-                Decision::Refuse { wait_ms: (until_ms - now_ms).max(1) }
+            Some(refused) if now_ms < refused.until_ms && tokens >= refused.tokens => {
+                Decision::Refuse { wait_ms: refused.ready_ms.saturating_sub(now_ms).max(1) }
             }
             _ => Decision::Ask,
         }
@@ -271,13 +284,14 @@ impl<C> Lease<C> {
         if self.spend(tokens) {
             return Ok(());
         }
-        self.refused = Some((asked_ms.saturating_add(wait_ms.min(lease_ms)), tokens));
+        let until_ms = asked_ms.saturating_add(wait_ms.min(lease_ms));
+        self.refused = Some(Refused { tokens, until_ms, ready_ms: asked_ms.saturating_add(wait_ms) });
         Err(wait_ms)
     }
 
-    /// Remembers a credential that the account admitted.
+    /// Remembers a credential that the account admitted, unless something was revoked here since it was asked.
     pub fn remember(&mut self, id: &str, record: C, asked_ms: u64, lease_ms: u64) {
-        if lease_ms == 0 {
+        if lease_ms == 0 || self.forgotten_ms.is_some_and(|forgotten_ms| asked_ms <= forgotten_ms) {
             return;
         }
         if self.credentials.len() >= MAX_CREDENTIALS {
@@ -288,14 +302,21 @@ impl<C> Lease<C> {
         }
     }
 
-    /// Forgets a credential that was revoked here.
-    pub fn forget(&mut self, id: &str) {
+    /// Forgets a credential that the account has refused.
+    pub fn refuse(&mut self, id: &str) {
         self.credentials.remove(id);
     }
 
+    /// Forgets a credential that was revoked here.
+    pub fn forget(&mut self, id: &str, now_ms: u64) {
+        self.credentials.remove(id);
+        self.forgotten_ms = Some(now_ms);
+    }
+
     /// Forgets all credentials.
-    pub fn forget_all(&mut self) {
+    pub fn forget_all(&mut self, now_ms: u64) {
         self.credentials.clear();
+        self.forgotten_ms = Some(now_ms);
     }
 
     /// Corrects a reservation to what was used.
@@ -472,7 +493,7 @@ mod tests {
         let mut pair = Pair::new(LIMITS);
         while pair.request(0, 0).is_ok() {}
         let questions = pair.questions;
-        assert_eq!(pair.request(0, 10), Err(990), "as long as the lease: then it is asked again");
+        assert_eq!(pair.request(0, 10), Err(5990));
         assert_eq!(pair.questions, questions);
         assert_eq!(pair.request(0, 1000), Err(5000));
         assert_eq!(pair.questions, questions + 1);
@@ -514,12 +535,14 @@ mod tests {
         assert_eq!((lease.credential("a", 1499), lease.credential("a", 1500)), (Some(&1), None));
         assert_eq!(lease.credential("b", 500), None, "strict");
         lease.remember("c", 3, 500, LEASE_MS);
-        lease.forget("a");
+        lease.forget("a", 550);
         assert_eq!((lease.credential("a", 600), lease.credential("c", 600)), (None, Some(&3)));
-        lease.forget_all();
+        lease.remember("a", 1, 550, LEASE_MS);
+        assert_eq!(lease.credential("a", 600), None, "asked before it was revoked, answered after");
+        lease.forget_all(600);
         assert_eq!(lease.credential("c", 600), None);
         for at in 0..1000 {
-            lease.remember(&std::format!("{at}"), 0, 500, LEASE_MS);
+            lease.remember(&std::format!("{at}"), 0, 601, LEASE_MS);
         }
         assert_eq!(lease.credentials.len(), MAX_CREDENTIALS);
     }

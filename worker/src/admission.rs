@@ -114,7 +114,7 @@ fn with_entry<T>(user_id: &str, work: impl FnOnce(&mut Entry) -> T) -> T {
 pub(crate) fn forget_credential(user_id: &str, id: &str) {
     LEASES.with_borrow_mut(|leases| {
         if let Some(entry) = leases.get_mut(user_id) {
-            entry.lease.forget(id);
+            entry.lease.forget(id, runtime::now_ms());
         }
     });
 }
@@ -123,7 +123,7 @@ pub(crate) fn forget_credential(user_id: &str, id: &str) {
 pub(crate) fn forget_user(user_id: &str) {
     LEASES.with_borrow_mut(|leases| {
         if let Some(entry) = leases.get_mut(user_id) {
-            entry.lease.forget_all();
+            entry.lease.forget_all(runtime::now_ms());
         }
     });
 }
@@ -224,7 +224,7 @@ async fn ask_account(env: &Env, user_id: &str, shown: &Shown, needed: Share) -> 
             let returned = Share { requests: 0, tokens: question.returned_tokens };
             with_entry(user_id, |entry| {
                 entry.lease.keep(returned);
-                entry.lease.forget(shown.id());
+                entry.lease.refuse(shown.id());
             });
             return Err(match refused {
                 Err(error) => error,
@@ -304,7 +304,12 @@ fn note_standing(context: &RequestContext, user_id: &str) {
 /// long: what was too much is given back when the answer is there.
 fn estimate(context: &RequestContext) -> u64 {
     let length: Option<u64> = context.header("content-length").and_then(|value| value.parse().ok());
-    length.map_or(MAX_RESERVED, |length| (length / BYTES_PER_TOKEN).clamp(1, MAX_RESERVED))
+    let estimate = length.map_or(MAX_RESERVED, |length| (length / BYTES_PER_TOKEN).clamp(1, MAX_RESERVED));
+    match context.config.rate_limit_tpm {
+        0 => 0,
+        // What costs more than a whole minute's allowance passes when that is full.
+        limit => estimate.min(limit),
+    }
 }
 
 /// What can be found out without the account: the user's id, and what to show to the account.
