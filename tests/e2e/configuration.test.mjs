@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 
-import { openScene } from "./scene.mjs";
+import { EMAIL, openScene } from "./scene.mjs";
 
 const backend = (changes) =>
   JSON.stringify([{ id: "main", provider: "openai", url: "http://127.0.0.1:9", ...changes }]);
@@ -53,6 +53,48 @@ describe("the edge does not start", () => {
     ["EVENT_LIMIT_BYTES", "0", "0"],
     ["LOGIN_FREE_FAILURES", "x", "not a number"],
     ["LOGIN_MAX_DELAY_SECS", "99999999999999999999", "too large to be a number"],
+    ["ADMIN_PASSWORD", "password1234", "that everybody uses"],
+    ["SERVICE_TOKEN", SHORT, "of 31 bytes"],
+    ["ORGANIZATION", "two words", "of two words"],
+    ["API_TOKEN_ORGANIZATIONS", "main, two words", "wrong in its second entry"],
+    ["REGISTRATION", "maybe", "neither open nor closed"],
+    ["REGISTRATION", "open", "open without a mailer"],
+    ["MAIL_URL", "mail.example.com", "without a scheme"],
+    ["MAIL_URL", "smtp://user:password@mail.example.com", "with a password in it"],
+    ["MAIL_URL", "smtp+plain://mail.example.com", "in the clear to another machine", { MAIL_FROM: EMAIL }],
+    [
+      "MAIL_URL",
+      "http://mail.example.com/send",
+      "in the clear to another machine's API",
+      { MAIL_FROM: EMAIL },
+    ],
+    ["SSO_TENANTS", "../evil", "with a path in it"],
+    ["SSO_CLIENT_ID", undefined, "missing while SSO_TENANTS is there", { SSO_TENANTS: "t" }],
+    [
+      "SSO_AUTHORITY",
+      "http://login.example.com",
+      "in the clear to another machine",
+      { SSO_TENANTS: "t", SSO_CLIENT_ID: "c" },
+    ],
+    ["MAIL_FROM", undefined, "missing while MAIL_URL is there", { MAIL_URL: "smtp://mail.example.com" }],
+    [
+      "MAIL_PASSWORD",
+      undefined,
+      "missing while MAIL_USERNAME is there",
+      { MAIL_URL: "smtp://mail.example.com", MAIL_FROM: "a@example.com", MAIL_USERNAME: "u" },
+    ],
+    ["ACCESS_TOKEN_SECS", "0", "0"],
+    ["ACCESS_TOKEN_SECS", "86401", "over a day"],
+    ["REFRESH_TOKEN_SECS", "31536001", "over a year"],
+    ["REFRESH_GRACE_MS", "60001", "over a minute"],
+    ["CODE_LIFETIME_SECS", "0", "0"],
+    ["CODE_TRIES", "101", "over 100"],
+    ["MAX_SESSIONS", "0", "0"],
+    ["MAX_API_TOKENS", "1001", "over 1000"],
+    ["ADMISSION_LEASE_MS", "60001", "over a minute"],
+    ["PUBLIC_RATE_LIMIT_RPM", "many", "a word"],
+    ["PASSWORD_RATE_LIMIT_RPM", "0", "0"],
+    ["MAIL_LIMIT_PER_HOUR", "0", "0"],
     ["ALLOWED_ORIGINS", "https://example.com/path", "with a path"],
     ["ALLOWED_ORIGINS", "https://example.com/", "with a slash at the end"],
     ["ALLOWED_ORIGINS", "example.com", "without a scheme"],
@@ -60,14 +102,14 @@ describe("the edge does not start", () => {
     ["ALLOWED_ORIGINS", "https://*.example.com", "with a star in it"],
     ["ALLOWED_ORIGINS", "https://good.example, nonsense", "wrong in its second entry"],
   ];
-  for (const [name, value, how] of wrong) {
+  for (const [name, value, how, more] of wrong) {
     test(`with ${name} ${how}`, async () => {
       await assert.rejects(
-        async () => (await openScene({ settings: { [name]: value } })).close(),
+        async () => (await openScene({ settings: { [name]: value, ...more } })).close(),
         (failure) => {
           assert.match(failure.message, new RegExp(`\\b${name}\\b`));
           assert.doesNotMatch(failure.message, /panicked|wasm-function|\.rs:\d/);
-          if (/SECRET|PASSWORD/.test(name) && value)
+          if (/(SECRET|PASSWORD|TOKEN)$/.test(name) && value)
             assert.ok(!`${failure.message}${failure.log}`.includes(value), "the secret is shown");
           return true;
         },
@@ -102,6 +144,17 @@ describe("the edge starts", () => {
         EVENT_LIMIT_BYTES: "1048576",
         LOGIN_FREE_FAILURES: "5",
         LOGIN_MAX_DELAY_SECS: "900",
+        ACCESS_TOKEN_SECS: "3600",
+        REFRESH_TOKEN_SECS: "2592000",
+        REFRESH_GRACE_MS: "10000",
+        CODE_LIFETIME_SECS: "900",
+        CODE_TRIES: "5",
+        MAX_SESSIONS: "100",
+        MAX_API_TOKENS: "25",
+        ADMISSION_LEASE_MS: "1000",
+        PUBLIC_RATE_LIMIT_RPM: "60",
+        PASSWORD_RATE_LIMIT_RPM: "300",
+        MAIL_LIMIT_PER_HOUR: "5",
       },
     ],
   ];
