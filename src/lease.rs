@@ -353,17 +353,17 @@ impl<C> Lease<C> {
         now_ms >= self.until_ms && self.held.is_empty()
     }
 
-    /// What is left, for the answer's headers: what the account has and what is held here.
+    /// What is left, for the answer's headers: what the account has and what is held, or owed, here.
     #[must_use]
     pub fn standings(&self) -> (Option<Standing>, Option<Standing>) {
-        let add = |standing: Option<Standing>, held: u64| {
+        let add = |standing: Option<Standing>, held: i64| {
             standing.map(|standing| Standing {
-                remaining: standing.remaining.saturating_add(held).min(standing.limit),
+                remaining: standing.remaining.saturating_add_signed(held).min(standing.limit),
                 ..standing
             })
         };
         let (requests, tokens) = self.standings;
-        (add(requests, self.held.requests), add(tokens, u64::try_from(self.held.tokens).unwrap_or(0)))
+        (add(requests, i64::try_from(self.held.requests).unwrap_or(i64::MAX)), add(tokens, self.held.tokens))
     }
 
     fn add(&mut self, share: Share) {

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use crate::auth::{Need, Scope};
 use crate::error::{Code, Error};
+use crate::request::Operation;
 
 /// A request method that some route has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -122,6 +123,14 @@ routes! {
     Model = Get "/v1/models/{id}", Need::Scope(Scope::ModelsRead);
     /// A chat completion, plain or streaming.
     ChatCompletions = Post "/v1/chat/completions", Need::Scope(Scope::ChatWrite);
+    /// A completion of a text, plain or streaming.
+    Completions = Post "/v1/completions", Need::Scope(Scope::ChatWrite);
+    /// Texts as vectors.
+    Embeddings = Post "/v1/embeddings", Need::Scope(Scope::ChatWrite);
+    /// The backends, and how many models each has.
+    Backends = Get "/v1/backends", Need::Scope(Scope::ModelsRead);
+    /// How each backend answered last.
+    BackendsHealth = Get "/v1/backends/health", Need::Scope(Scope::ModelsRead);
     /// What each backend and model can do.
     Capabilities = Get "/v1/capabilities", Need::Scope(Scope::ModelsRead);
     /// The scopes that a token may be given.
@@ -134,6 +143,19 @@ routes! {
     RevokeApiToken = Delete "/v1/api-tokens/{id}", Need::Session;
     /// Put a new personal access token in the place of one.
     RotateApiToken = Post "/v1/api-tokens/{id}/rotate", Need::Session;
+}
+
+impl Route {
+    /// What the route asks a model to do, if it is one of inference.
+    #[must_use]
+    pub const fn operation(self) -> Option<Operation> {
+        match self {
+            Self::ChatCompletions => Some(Operation::ChatCompletion),
+            Self::Completions => Some(Operation::Completion),
+            Self::Embeddings => Some(Operation::Embedding),
+            _ => None,
+        }
+    }
 }
 
 /// A route and the `{id}` of its path, percent-decoded; empty where it has none.
@@ -244,6 +266,15 @@ mod tests {
             let path = route.path().replace("{id}", name);
             let id = if route.path().contains("{id}") { name } else { "" };
             assert_eq!(find(route.method().as_str(), &path), Ok(Match { route, id: id.into() }));
+        }
+    }
+
+    #[test]
+    fn an_operation_has_one_path() {
+        for &route in Route::ALL {
+            if let Some(operation) = route.operation() {
+                assert_eq!(operation.path(), route.path());
+            }
         }
     }
 

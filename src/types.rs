@@ -203,6 +203,41 @@ pub enum Status {
     Down,
 }
 
+/// One backend in the answer of `/v1/backends`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct BackendSummary {
+    /// Its id in the configuration.
+    pub id: String,
+    /// Its kind: `vllm`, `ollama`, `llamacpp`, `openai`.
+    pub provider: String,
+    /// Whether it answers.
+    pub status: Status,
+    /// How many models it has.
+    pub models: usize,
+}
+
+/// One backend in the answer of `/v1/backends/health`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct BackendHealth {
+    /// Its kind: `vllm`, `ollama`, `llamacpp`, `openai`.
+    pub provider: String,
+    /// Its id in the configuration.
+    pub backend: String,
+    /// Whether it answers.
+    pub status: Status,
+    /// How long its last answer took, in milliseconds; `null` where there was none.
+    pub latency_ms: Option<u64>,
+    /// The HTTP status of its last answer; `null` where there was none.
+    pub code: Option<u16>,
+}
+
+/// `{"backends":[…]}`: the answer of `/v1/backends/health`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct BackendsHealth {
+    /// One a backend, in the order of the configuration.
+    pub backends: Vec<BackendHealth>,
+}
+
 /// One backend in the answer of `/v1/capabilities`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct BackendCapabilities {

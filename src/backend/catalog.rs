@@ -9,7 +9,10 @@ use alloc::vec::Vec;
 use super::Provider;
 use crate::error::{Code, Error};
 use crate::request::shown;
-use crate::types::{BackendCapabilities, Capabilities, List, Model, ModelCapabilities, StatedModels, Status};
+use crate::types::{
+    BackendCapabilities, BackendHealth, BackendSummary, BackendsHealth, Capabilities, List, Model, ModelCapabilities,
+    StatedModels, Status,
+};
 
 /// A model that a backend serves.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,6 +56,17 @@ pub struct Entry {
     pub models: Vec<Served>,
     /// Whether its list of models was ever read.
     pub is_known: bool,
+    /// How it answered when it was asked last.
+    pub last: Option<Answered>,
+}
+
+/// How a backend answered a question about itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Answered {
+    /// The HTTP status.
+    pub code: u16,
+    /// How long it took, in milliseconds.
+    pub latency_ms: u64,
 }
 
 impl Entry {
@@ -60,7 +74,7 @@ impl Entry {
     #[must_use]
     pub fn unasked(id: String, provider: Provider, stated: &StatedModels) -> Self {
         let models: Vec<Served> = Served::all_stated(stated).collect();
-        Self { id, provider, status: Status::Down, is_known: false, models }
+        Self { id, provider, status: Status::Down, is_known: false, models, last: None }
     }
 
     fn find(&self, model: &str) -> Option<&Served> {
@@ -119,6 +133,31 @@ impl Catalog {
                 .collect(),
         };
         List::new(self.entries.iter().map(to_shape).collect())
+    }
+
+    /// The answer of `/v1/backends`.
+    #[must_use]
+    pub fn summary(&self) -> List<BackendSummary> {
+        let to_shape = |entry: &Entry| BackendSummary {
+            id: entry.id.clone(),
+            provider: entry.provider.as_str().to_string(),
+            status: entry.status,
+            models: entry.models.len(),
+        };
+        List::new(self.entries.iter().map(to_shape).collect())
+    }
+
+    /// The answer of `/v1/backends/health`.
+    #[must_use]
+    pub fn health(&self) -> BackendsHealth {
+        let to_shape = |entry: &Entry| BackendHealth {
+            provider: entry.provider.as_str().to_string(),
+            backend: entry.id.clone(),
+            status: entry.status,
+            latency_ms: entry.last.map(|answered| answered.latency_ms),
+            code: entry.last.map(|answered| answered.code),
+        };
+        BackendsHealth { backends: self.entries.iter().map(to_shape).collect() }
     }
 
     /// The backend that is to answer for a model: the first live one that has it.
@@ -211,7 +250,7 @@ mod tests {
                 capabilities: Capabilities { chat: true, ..Capabilities::default() },
             })
             .collect();
-        Entry { id: id.into(), provider: Provider::Vllm, status, models, is_known: true }
+        Entry { id: id.into(), provider: Provider::Vllm, status, models, is_known: true, last: None }
     }
 
     fn choice(catalog: &Catalog, model: &str) -> Result<String, Code> {

@@ -6,7 +6,7 @@ mod catalog;
 mod discovery;
 mod failure;
 
-pub use catalog::{Catalog, Entry, Served};
+pub use catalog::{Answered, Catalog, Entry, Served};
 pub use discovery::{Discovery, Probe};
 pub use failure::{UpstreamFailure, read_failure};
 

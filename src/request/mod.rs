@@ -11,6 +11,7 @@ mod message;
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -19,9 +20,34 @@ use crate::error::{Code, Error};
 use crate::types::Capabilities;
 use message::Messages;
 
-/// What a chat completion request says about its own way.
+/// What an inference request asks a model to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Operation {
+    /// `/v1/chat/completions`.
+    ChatCompletion,
+    /// `/v1/completions`.
+    Completion,
+    /// `/v1/embeddings`.
+    Embedding,
+}
+
+impl Operation {
+    /// The path, with us and with every backend.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::ChatCompletion => "/v1/chat/completions",
+            Self::Completion => "/v1/completions",
+            Self::Embedding => "/v1/embeddings",
+        }
+    }
+}
+
+/// What an inference request says about its own way.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ChatRequest {
+pub struct InferenceRequest {
+    /// What is asked for.
+    pub operation: Operation,
     /// Which model is to answer.
     pub model: String,
     /// Whether the answer comes as an event stream.
@@ -42,6 +68,10 @@ struct Fields<'a> {
     #[serde(borrow)]
     messages: Option<&'a RawValue>,
     #[serde(borrow)]
+    prompt: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+    #[serde(borrow)]
     stream: Option<&'a RawValue>,
     #[serde(borrow)]
     tools: Option<&'a RawValue>,
@@ -55,43 +85,71 @@ struct Fields<'a> {
     max_completion_tokens: Option<&'a RawValue>,
     #[serde(borrow)]
     n: Option<&'a RawValue>,
+    #[serde(borrow)]
+    encoding_format: Option<&'a RawValue>,
+    #[serde(borrow)]
+    dimensions: Option<&'a RawValue>,
 }
 
-impl ChatRequest {
-    /// Checks the body of `POST /v1/chat/completions` and reads what decides.
+impl InferenceRequest {
+    /// Checks the body of an inference request and reads what decides.
     ///
     /// ```
-    /// # use comind::request::ChatRequest;
+    /// # use comind::request::{InferenceRequest, Operation};
     /// let body = br#"{"model":"m","messages":[{"role":"user","content":"Hi"}],"seed":7}"#;
-    /// assert_eq!(ChatRequest::parse(body).unwrap().model, "m");
+    /// assert_eq!(InferenceRequest::parse(Operation::ChatCompletion, body).unwrap().model, "m");
     /// ```
     ///
-    /// `model` and `messages` are required; `temperature` is 0–2, `top_p` 0–1, `max_tokens` and
-    /// `max_completion_tokens` ≥ 1, `n` ≥ 1. `null` stands for absent, as with the `OpenAI` API. Two members
-    /// of one of these names are refused, since two parsers could take different ones.
+    /// `model` is required, and with it `messages`, `prompt` or `input`; `temperature` is 0–2, `top_p` 0–1,
+    /// `max_tokens`, `max_completion_tokens`, `n` and `dimensions` ≥ 1, `encoding_format` `float` or
+    /// `base64`. `null` stands for absent, as with the `OpenAI` API. Two members of one of these names are
+    /// refused, since two parsers could take different ones. Members that belong to another operation
+    /// are not looked at.
     ///
     /// # Errors
     ///
     /// [`Code::BadRequest`], with the field at fault in `param` when there is one.
-    pub fn parse(body: &[u8]) -> Result<Self, Error> {
+    pub fn parse(operation: Operation, body: &[u8]) -> Result<Self, Error> {
         let fields: Fields<'_> = read_object(body)?;
         let model: Cow<'_, str> = required(fields.model, "model", "a string")?;
         if model.is_empty() {
             return Err(Error::bad_param("model", "`model` must not be empty."));
         }
-        let messages = Messages::parse(fields.messages)?;
+        let mut request = Self {
+            operation,
+            model: model.into_owned(),
+            stream: false,
+            has_images: false,
+            has_tools: false,
+            choices: 1,
+        };
+        match operation {
+            Operation::ChatCompletion => {
+                request.has_images = Messages::parse(fields.messages)?.has_images;
+                let tools: Option<Vec<&RawValue>> = optional(fields.tools, "tools", "an array")?;
+                request.has_tools = tools.is_some_and(|tools| !tools.is_empty());
+                at_least_one(fields.max_completion_tokens, "max_completion_tokens")?;
+            }
+            Operation::Completion => {
+                request.choices = texts(fields.prompt, "prompt")?;
+            }
+            Operation::Embedding => {
+                texts(fields.input, "input")?;
+                at_least_one(fields.dimensions, "dimensions")?;
+                let format: Option<Cow<'_, str>> = optional(fields.encoding_format, "encoding_format", ENCODINGS)?;
+                if format.is_some_and(|format| !matches!(format.as_ref(), "float" | "base64")) {
+                    return Err(Error::bad_param("encoding_format", format!("`encoding_format` must be {ENCODINGS}.")));
+                }
+                return Ok(request);
+            }
+        }
         in_range(fields.temperature, "temperature", 0, 2)?;
         in_range(fields.top_p, "top_p", 0, 1)?;
         at_least_one(fields.max_tokens, "max_tokens")?;
-        at_least_one(fields.max_completion_tokens, "max_completion_tokens")?;
-        let tools: Option<alloc::vec::Vec<&RawValue>> = optional(fields.tools, "tools", "an array")?;
-        Ok(Self {
-            model: model.into_owned(),
-            stream: optional(fields.stream, "stream", "true or false")?.unwrap_or(false),
-            has_images: messages.has_images,
-            has_tools: tools.is_some_and(|tools| !tools.is_empty()),
-            choices: at_least_one(fields.n, "n")?.map_or(1, |n| u32::try_from(n).unwrap_or(u32::MAX)),
-        })
+        let n = at_least_one(fields.n, "n")?.map_or(1, |n| u32::try_from(n).unwrap_or(u32::MAX));
+        request.choices = request.choices.saturating_mul(n);
+        request.stream = optional(fields.stream, "stream", "true or false")?.unwrap_or(false);
+        Ok(request)
     }
 
     /// Whether a model of these capabilities can answer.
@@ -100,8 +158,13 @@ impl ChatRequest {
     ///
     /// [`Code::CapabilityNotSupported`], naming the capability and where to look them up.
     pub fn check_capabilities(&self, capabilities: &Capabilities) -> Result<(), Error> {
+        let (is_supported, param, name) = match self.operation {
+            Operation::ChatCompletion => (capabilities.chat, "messages", "chat completions (chat)"),
+            Operation::Completion => (capabilities.completions, "prompt", "completions (completions)"),
+            Operation::Embedding => (capabilities.embeddings, "input", "embeddings (embeddings)"),
+        };
         let asked = [
-            (true, capabilities.chat, "messages", "chat completions"),
+            (true, is_supported, param, name),
             (self.has_images, capabilities.vision, "messages", "images (vision)"),
             (self.has_tools, capabilities.tool_calling, "tools", "tools (tool_calling)"),
             (self.stream, capabilities.streaming, "stream", "streaming"),
@@ -116,6 +179,28 @@ impl ChatRequest {
             }
         }
         Ok(())
+    }
+}
+
+const ENCODINGS: &str = "`float` or `base64`";
+
+/// A text, texts, tokens, or texts as tokens: how many texts they are. What is in them is the backend's to check.
+fn texts(value: Option<&RawValue>, name: &'static str) -> Result<u32, Error> {
+    let expected = "a string, or an array of strings or tokens";
+    let value = value.filter(|value| value.get() != "null");
+    let text = value.ok_or_else(|| Error::bad_param(name, format!("`{name}` is required.")))?.get();
+    if text.starts_with('"') {
+        return Ok(1);
+    }
+    let wrong = || Error::bad_param(name, format!("`{name}` must be {expected}."));
+    let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| wrong())?;
+    let kind = |item: &&RawValue| item.get().bytes().next().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte });
+    match items.first().and_then(kind) {
+        None => Err(Error::bad_param(name, format!("`{name}` must not be empty."))),
+        first if !items.iter().all(|item| kind(item) == first) => Err(wrong()),
+        Some(b'"' | b'[') => Ok(u32::try_from(items.len()).unwrap_or(u32::MAX)),
+        Some(b'0') => Ok(1),
+        Some(_) => Err(wrong()),
     }
 }
 

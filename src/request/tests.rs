@@ -7,33 +7,41 @@ fn body(extra: &str) -> String {
 }
 
 fn param(body: &str) -> Option<String> {
-    let error = ChatRequest::parse(body.as_bytes()).unwrap_err();
+    let error = InferenceRequest::parse(Operation::ChatCompletion, body.as_bytes()).unwrap_err();
     assert_eq!(error.code, Code::BadRequest, "{body}");
     error.param.map(Cow::into_owned)
 }
 
 #[test]
 fn what_decides_is_read() {
-    let request = ChatRequest::parse(
+    let request = InferenceRequest::parse(
+        Operation::ChatCompletion,
         body(r#","stream":true,"tools":[{"type":"function"}],"max_tokens":5,"temperature":2,"top_p":0,"x":{"y":[1]}"#)
             .as_bytes(),
     );
-    let expected = ChatRequest { model: "m".into(), stream: true, has_images: false, has_tools: true, choices: 1 };
+    let expected = InferenceRequest {
+        operation: Operation::ChatCompletion,
+        model: "m".into(),
+        stream: true,
+        has_images: false,
+        has_tools: true,
+        choices: 1,
+    };
     assert_eq!(request, Ok(expected));
 }
 
 #[test]
 fn null_and_empty_stand_for_absent() {
-    let plain = ChatRequest::parse(body("").as_bytes()).unwrap();
+    let plain = InferenceRequest::parse(Operation::ChatCompletion, body("").as_bytes()).unwrap();
     let spelled_out = r#","stream":null,"tools":[],"max_tokens":null,"temperature":null,"top_p":null"#;
-    assert_eq!(ChatRequest::parse(body(spelled_out).as_bytes()).unwrap(), plain);
+    assert_eq!(InferenceRequest::parse(Operation::ChatCompletion, body(spelled_out).as_bytes()).unwrap(), plain);
 }
 
 #[test]
 fn images_are_seen_in_parts_only() {
     let with = |content: &str| {
         let body = std::format!(r#"{{"model":"m","messages":[{{"role":"user","content":{content}}}]}}"#);
-        ChatRequest::parse(body.as_bytes()).map(|request| request.has_images)
+        InferenceRequest::parse(Operation::ChatCompletion, body.as_bytes()).map(|request| request.has_images)
     };
     assert_eq!(with(r#""type image_url""#), Ok(false));
     assert_eq!(with(r#"[{"type":"text","text":"image_url"}]"#), Ok(false));
@@ -82,7 +90,7 @@ fn the_ends_of_each_range_pass() {
     for extra in
         [r#","temperature":0"#, r#","temperature":2"#, r#","top_p":0"#, r#","top_p":1.0"#, r#","max_tokens":1"#]
     {
-        assert!(ChatRequest::parse(body(extra).as_bytes()).is_ok(), "{extra}");
+        assert!(InferenceRequest::parse(Operation::ChatCompletion, body(extra).as_bytes()).is_ok(), "{extra}");
     }
 }
 
@@ -91,36 +99,51 @@ fn what_is_not_a_json_object_is_refused_without_quoting_it() {
     for text in
         ["", "null", "[]", "\"secret\"", "{", r#"{"secret":}"#, r#"{"model":"secret"} x"#, "{\"model\":\"\u{1}\"}"]
     {
-        let error = ChatRequest::parse(text.as_bytes()).unwrap_err();
+        let error = InferenceRequest::parse(Operation::ChatCompletion, text.as_bytes()).unwrap_err();
         assert_eq!((error.code, &error.param), (Code::BadRequest, &None), "{text}");
         assert!(!error.message.contains("secret"));
     }
-    assert!(ChatRequest::parse(b"{\"model\":\"\xff\",\"messages\":[{\"role\":\"user\"}]}").is_err());
+    assert!(
+        InferenceRequest::parse(Operation::ChatCompletion, b"{\"model\":\"\xff\",\"messages\":[{\"role\":\"user\"}]}")
+            .is_err()
+    );
 }
 
 #[test]
 fn deep_nesting_ends_in_an_answer() {
     for open in ["[", "{\"a\":"] {
         let deep = open.repeat(200_000);
-        assert!(ChatRequest::parse(body(&std::format!(r#","x":{deep}"#)).as_bytes()).is_err());
+        assert!(
+            InferenceRequest::parse(Operation::ChatCompletion, body(&std::format!(r#","x":{deep}"#)).as_bytes())
+                .is_err()
+        );
     }
     let messages = std::format!(r#"{{"model":"m","messages":{}"#, "[".repeat(200_000));
-    assert!(ChatRequest::parse(messages.as_bytes()).is_err());
+    assert!(InferenceRequest::parse(Operation::ChatCompletion, messages.as_bytes()).is_err());
 }
 
 #[test]
 fn every_prefix_of_a_request_is_an_error_and_no_panic() {
     let whole = body(r#","stream":true,"tools":[{"type":"function","function":{"name":"é"}}],"temperature":0.5"#);
     let bytes = whole.as_bytes();
-    let failures: Vec<usize> = (0..bytes.len()).filter(|&end| ChatRequest::parse(&bytes[..end]).is_ok()).collect();
+    let failures: Vec<usize> = (0..bytes.len())
+        .filter(|&end| InferenceRequest::parse(Operation::ChatCompletion, &bytes[..end]).is_ok())
+        .collect();
     assert!(failures.is_empty());
-    assert!(ChatRequest::parse(bytes).is_ok());
+    assert!(InferenceRequest::parse(Operation::ChatCompletion, bytes).is_ok());
 }
 
 #[test]
 fn a_missing_capability_is_named() {
     let all = Capabilities { chat: true, vision: true, tool_calling: true, streaming: true, ..Capabilities::default() };
-    let request = ChatRequest { model: "m\n".into(), stream: true, has_images: true, has_tools: true, choices: 1 };
+    let request = InferenceRequest {
+        operation: Operation::ChatCompletion,
+        model: "m\n".into(),
+        stream: true,
+        has_images: true,
+        has_tools: true,
+        choices: 1,
+    };
     assert_eq!(request.check_capabilities(&all), Ok(()));
     for (without, word) in [
         (Capabilities { chat: false, ..all }, "chat"),
@@ -133,4 +156,79 @@ fn a_missing_capability_is_named() {
         assert!(error.message.contains(word) && error.message.contains("/v1/capabilities"), "{}", error.message);
         assert!(error.message.contains("`m`"));
     }
+}
+
+fn completion(rest: &str) -> Result<InferenceRequest, Error> {
+    InferenceRequest::parse(Operation::Completion, std::format!(r#"{{"model":"m",{rest}}}"#).as_bytes())
+}
+
+fn embedding(rest: &str) -> Result<InferenceRequest, Error> {
+    InferenceRequest::parse(Operation::Embedding, std::format!(r#"{{"model":"m",{rest}}}"#).as_bytes())
+}
+
+#[test]
+fn a_completion_has_a_prompt_or_several() {
+    for (prompt, choices) in [
+        (r#""Hi""#, 1),
+        (r#"["a","b"]"#, 2),
+        ("[1,2,3]", 1),
+        ("[[1,2],[3]]", 2),
+        (r#""Hi","n":3"#, 3),
+        (r#"["a","b"],"n":3"#, 6),
+    ] {
+        let request = completion(&std::format!(r#""prompt":{prompt},"stream":true"#)).unwrap();
+        assert_eq!((request.choices, request.stream), (choices, true), "{prompt}");
+    }
+    for rest in [
+        r#""prompt":null"#,
+        r#""messages":[]"#,
+        r#""prompt":[]"#,
+        r#""prompt":7"#,
+        r#""prompt":{}"#,
+        r#""prompt":["a",1]"#,
+        r#""prompt":[null]"#,
+        r#""prompt":[-1]"#,
+    ] {
+        assert_eq!(completion(rest).unwrap_err().param.as_deref(), Some("prompt"), "{rest}");
+    }
+    assert_eq!(completion(r#""prompt":"a","max_tokens":0"#).unwrap_err().param.as_deref(), Some("max_tokens"));
+    assert_eq!(completion(r#""prompt":"a","temperature":3"#).unwrap_err().param.as_deref(), Some("temperature"));
+}
+
+#[test]
+fn an_embedding_has_an_input_and_known_formats() {
+    for rest in [
+        r#""input":"a""#,
+        r#""input":["a","b"],"encoding_format":"base64","dimensions":8"#,
+        r#""input":[1,2],"encoding_format":"float""#,
+        r#""input":[[1],[2]],"encoding_format":null,"dimensions":null,"temperature":"not looked at""#,
+    ] {
+        assert!(embedding(rest).is_ok_and(|request| !request.stream), "{rest}");
+    }
+    for (rest, param) in [
+        (r#""prompt":"a""#, "input"),
+        (r#""input":[]"#, "input"),
+        (r#""input":"a","encoding_format":"int8""#, "encoding_format"),
+        (r#""input":"a","encoding_format":7"#, "encoding_format"),
+        (r#""input":"a","dimensions":0"#, "dimensions"),
+    ] {
+        assert_eq!(embedding(rest).unwrap_err().param.as_deref(), Some(param), "{rest}");
+    }
+}
+
+#[test]
+fn each_operation_needs_its_own_capability() {
+    let chat_only = Capabilities { chat: true, streaming: true, ..Capabilities::default() };
+    let embeds_only = Capabilities { embeddings: true, ..Capabilities::default() };
+    let param = |request: &InferenceRequest, capabilities| {
+        request.check_capabilities(&capabilities).err().and_then(|error| error.param).map(Cow::into_owned)
+    };
+    let chat = InferenceRequest::parse(Operation::ChatCompletion, body("").as_bytes()).unwrap();
+    let text = completion(r#""prompt":"a""#).unwrap();
+    let embed = embedding(r#""input":"a""#).unwrap();
+    assert_eq!(param(&chat, chat_only), None);
+    assert_eq!(param(&embed, embeds_only), None);
+    assert_eq!(param(&chat, embeds_only).as_deref(), Some("messages"));
+    assert_eq!(param(&embed, chat_only).as_deref(), Some("input"));
+    assert_eq!(param(&text, chat_only).as_deref(), Some("prompt"));
 }

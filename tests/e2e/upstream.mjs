@@ -65,6 +65,9 @@ class Exchange {
   }
 }
 
+/** What a backend is asked for; all else is about itself. */
+const WORK = new Set(["POST /v1/chat/completions", "POST /v1/completions", "POST /v1/embeddings"]);
+
 export class Upstream {
   #server;
   #arrived = [];
@@ -130,7 +133,7 @@ export class Upstream {
       return; // The edge went away in mid-request.
     }
     const question = `${request.method} ${request.url.split("?")[0]}`;
-    if (question === "POST /v1/chat/completions") {
+    if (WORK.has(question)) {
       this.#deliver(new Exchange(request, response, Buffer.concat(pieces)));
       return;
     }

@@ -152,7 +152,7 @@ pub(crate) fn admit_service(context: &RequestContext) -> Result<(), Error> {
 pub(crate) async fn admit(context: &RequestContext, route: Route) -> Result<Admission, Error> {
     let (user_id, shown) = verify(context, &context.config)?;
     seed::ensure(context).await?;
-    let tokens = if route == Route::ChatCompletions { estimate(context) } else { 0 };
+    let tokens = if route.operation().is_some() { estimate(context) } else { 0 };
     let known = match decide(context, &user_id, &shown, tokens) {
         (Some(known), Decision::Pass { is_renewal_due }) => {
             if is_renewal_due {

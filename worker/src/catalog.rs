@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use comind::backend::{Catalog, Discovery, Entry};
+use comind::backend::{Answered, Catalog, Discovery, Entry};
 use comind::types::Status;
 use futures_util::future::join_all;
 use js_sys::JsString;
@@ -78,20 +78,26 @@ async fn refresh() -> Rc<Catalog> {
 async fn discover(backend: &Backend, config: &Config, before: Option<&Catalog>) -> Entry {
     let known = before.and_then(|catalog| catalog.entries.iter().find(|entry| entry.id == backend.id));
     let was_up = known.is_none_or(|entry| entry.status != Status::Down);
-    let down = || match known {
-        Some(entry) => Entry { status: Status::Down, ..entry.clone() },
-        None => Entry::unasked(backend.id.clone(), backend.provider, &backend.models),
+    let down = |last| match known {
+        Some(entry) => Entry { status: Status::Down, last, ..entry.clone() },
+        None => Entry { last, ..Entry::unasked(backend.id.clone(), backend.provider, &backend.models) },
     };
     let mut discovery = Discovery::new(backend.provider);
     let mut probes = Vec::from_iter(discovery.poll_probe());
     let mut is_first = true;
+    let mut last = None;
     let no_caller = JsValue::UNDEFINED;
     while !probes.is_empty() {
         let asked = probes.iter().map(|probe| {
             let body = probe.body.as_deref().map_or(JsValue::UNDEFINED, |body| JsString::from(body).into());
             upstream::ask(backend, probe.path, body, Limits::of_probe(config), &no_caller)
         });
+        let asked_ms = runtime::now_ms();
         for (probe, answer) in probes.iter().zip(join_all(asked).await) {
+            if is_first && let Ok(answer) = &answer {
+                let latency_ms = runtime::now_ms().saturating_sub(asked_ms);
+                last = Some(Answered { code: answer.status, latency_ms });
+            }
             let complaint = match answer {
                 Ok(answer) if answer.status != 200 => Some(format!("answered {probe} with {}", answer.status)),
                 Ok(answer) => {
@@ -106,7 +112,7 @@ async fn discover(backend: &Backend, config: &Config, before: Option<&Catalog>) 
                 if was_up {
                     log::backend(&backend.id, &format!("is down: it {complaint}"));
                 }
-                return down();
+                return down(last);
             }
         }
         is_first = false;
@@ -118,5 +124,6 @@ async fn discover(backend: &Backend, config: &Config, before: Option<&Catalog>) 
         status: Status::Up,
         models: discovery.finish(&backend.models),
         is_known: true,
+        last,
     }
 }

@@ -10,7 +10,7 @@ use worker::web_sys::Response;
 
 use crate::admission::{self, Admission};
 use crate::context::RequestContext;
-use crate::handlers::{api_tokens, capabilities, chat, health, models, password, registration, session, sso, users};
+use crate::handlers::{api_tokens, backends, health, inference, models, password, registration, session, sso, users};
 use crate::http::{Answer, path};
 use crate::{cors, guard};
 
@@ -100,13 +100,17 @@ async fn answer_operator(context: &RequestContext, route: Route, id: &str) -> Re
 }
 
 async fn answer_user(context: &RequestContext, route: Route, id: &str, caller: Admission) -> Result<Answer, Error> {
+    if let Some(operation) = route.operation() {
+        return inference::answer(context, caller, operation).await;
+    }
     match route {
         Route::Me => Ok(session::me(&caller.profile)),
         Route::ChangePassword => password::change(context, caller).await,
         Route::Models => Ok(models::list(context).await),
         Route::Model => models::one(context, id).await,
-        Route::ChatCompletions => chat::complete(context, caller).await,
-        Route::Capabilities => Ok(capabilities::list(context).await),
+        Route::Backends => Ok(backends::list(context).await),
+        Route::BackendsHealth => Ok(backends::health(context).await),
+        Route::Capabilities => Ok(backends::capabilities(context).await),
         Route::ApiTokenScopes => Ok(api_tokens::scopes(&caller.profile)),
         Route::CreateApiToken => api_tokens::create(context, &caller.profile).await,
         Route::ApiTokens => api_tokens::list(context, &caller.profile).await,

@@ -1,9 +1,9 @@
 //! What each route does.
 
 pub(crate) mod api_tokens;
-pub(crate) mod capabilities;
-pub(crate) mod chat;
+pub(crate) mod backends;
 pub(crate) mod health;
+pub(crate) mod inference;
 pub(crate) mod models;
 pub(crate) mod password;
 pub(crate) mod registration;

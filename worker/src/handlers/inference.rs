@@ -1,8 +1,8 @@
-//! `POST /v1/chat/completions`.
+//! `POST /v1/chat/completions`, `/v1/completions` and `/v1/embeddings`: what is forwarded.
 
 use comind::chat::Relay;
 use comind::error::{Code, Error};
-use comind::request::ChatRequest;
+use comind::request::{InferenceRequest, Operation};
 use comind::types::{Usage, from_json};
 use js_sys::{JsString, Reflect, Uint8Array};
 use serde::Deserialize;
@@ -17,34 +17,33 @@ use crate::http::{Answer, Body, read_json_body};
 use crate::relay::StreamRelay;
 use crate::upstream::{self, Failure, Limits, Opened, UpstreamAnswer};
 
-const PATH: &str = "/v1/chat/completions";
 /// A catalogue that misses a model is asked for anew when it is older than this.
 const RECENT_MS: u64 = 1000;
 
-/// Answers a chat completion: the backend's own answer, as the backend gave it.
+/// Answers an inference request: the backend's own answer, as the backend gave it.
 ///
 /// A backend that turns out to be gone hands its place to the next one that has the model.
 ///
 /// # Errors
 ///
 /// The whole table of the contract.
-pub(crate) async fn complete(context: &RequestContext, caller: Admission) -> Result<Answer, Error> {
-    let answer = dispatch(context, &caller.reservation).await;
+pub(crate) async fn answer(context: &RequestContext, caller: Admission, operation: Operation) -> Result<Answer, Error> {
+    let answer = dispatch(context, &caller.reservation, operation).await;
     if answer.is_err() {
         caller.reservation.release();
     }
     answer
 }
 
-async fn dispatch(context: &RequestContext, reservation: &Reservation) -> Result<Answer, Error> {
+async fn dispatch(context: &RequestContext, reservation: &Reservation, operation: Operation) -> Result<Answer, Error> {
     let (body, bytes) = read_json_body(&context.request, context.config.body_limit_bytes).await?;
-    let request = ChatRequest::parse(&bytes)?;
+    let request = InferenceRequest::parse(operation, &bytes)?;
     drop(bytes);
     let signal = Reflect::get(&context.request, &JsString::from("signal")).unwrap_or(JsValue::UNDEFINED);
     let limits = Limits::of_request(&context.config);
     for _ in &context.config.backends {
         let backend = choose(context, &request).await?;
-        let call = Call { backend, body: &body, limits, signal: &signal };
+        let call = Call { backend, path: operation.path(), body: &body, limits, signal: &signal };
         let outcome = if request.stream {
             let relay = Relay::new(context.config.event_limit_bytes as usize).with_choices(request.choices);
             call.stream(relay, reservation.clone()).await
@@ -62,7 +61,7 @@ async fn dispatch(context: &RequestContext, reservation: &Reservation) -> Result
 }
 
 /// The backend for the request, if its model can do what is asked.
-async fn choose<'a>(context: &'a RequestContext, request: &ChatRequest) -> Result<&'a Backend, Error> {
+async fn choose<'a>(context: &'a RequestContext, request: &InferenceRequest) -> Result<&'a Backend, Error> {
     let config = &context.config;
     let mut catalog = catalog::read(config.catalog_ttl_ms).await;
     if catalog.choose(&request.model).is_err() {
@@ -77,6 +76,7 @@ async fn choose<'a>(context: &'a RequestContext, request: &ChatRequest) -> Resul
 /// One request on its way to one backend.
 struct Call<'a> {
     backend: &'a Backend,
+    path: &'static str,
     body: &'a Uint8Array,
     limits: Limits,
     signal: &'a JsValue,
@@ -84,7 +84,7 @@ struct Call<'a> {
 
 impl Call<'_> {
     async fn plain(&self, reservation: Reservation) -> Result<Answer, Failure> {
-        let answer = upstream::ask(self.backend, PATH, self.body.into(), self.limits, self.signal).await?;
+        let answer = upstream::ask(self.backend, self.path, self.body.into(), self.limits, self.signal).await?;
         let Some(usage) = read_usage(&answer) else { return Ok(pass_failure(&answer, reservation)) };
         reservation.settle(usage, 0);
         Ok(Answer { status: 200, headers: Vec::new(), body: Body::Bytes(answer.body) })
@@ -92,7 +92,7 @@ impl Call<'_> {
 
     async fn stream(&self, relay: Relay, reservation: Reservation) -> Result<Answer, Failure> {
         let relay = StreamRelay::new(relay, reservation.clone());
-        match upstream::open_stream(self.backend, PATH, self.body.into(), self.limits, relay, self.signal).await? {
+        match upstream::open_stream(self.backend, self.path, self.body.into(), self.limits, relay, self.signal).await? {
             Opened::Stream(stream) => Ok(Answer { status: 200, headers: Vec::new(), body: Body::Stream(stream) }),
             Opened::Answer(answer) => Ok(pass_failure(&answer, reservation)),
         }
