@@ -8,12 +8,12 @@ import { parseArgs } from "node:util";
 const USAGE = `make user DO='<command>', where a user is an e-mail address or an id:
 
   list                       all users
-  create <email>             a new user; its password is printed, or taken from PASSWORD
+  create <email>             a new user; its password is printed, or taken from NEW_PASSWORD
   show <user>
   set <user>                 change what the options say
   suspend <user>             refuse everything of the user's until …
   resume <user>              … here
-  password <user>            set a new password: printed, or taken from PASSWORD
+  password <user>            set a new password: printed, or taken from NEW_PASSWORD
   delete <user>              with sessions, tokens and data
 
 options of create and set:
@@ -69,9 +69,9 @@ const names = (list) =>
     .map((name) => name.trim())
     .filter(Boolean);
 
-/** A password from PASSWORD, or one that is printed this once. */
+/** A password from NEW_PASSWORD, or one that is printed this once. */
 function choosePassword() {
-  if (process.env.PASSWORD) return process.env.PASSWORD;
+  if (process.env.NEW_PASSWORD) return process.env.NEW_PASSWORD;
   const password = randomBytes(15).toString("base64url");
   console.log(`password ${password}`);
   return password;
@@ -107,6 +107,7 @@ const commands = {
   },
   async delete(user) {
     await call("DELETE", `/v1/auth/users/${(await find(user)).id}`);
+    console.log("deleted");
   },
 };
 

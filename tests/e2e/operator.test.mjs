@@ -49,9 +49,9 @@ test("a user is made with a password that is printed once", async () => {
   assert.equal((await login("ann@example.com", password)).status, 200);
 });
 
-test("or with the one in PASSWORD, which is not printed", async () => {
+test("or with the one in NEW_PASSWORD, which is not printed", async () => {
   const password = scene.secret("a password of one's own");
-  const { code, out } = await user(["create", "bob@example.com", "--name", "Bob"], { PASSWORD: password });
+  const { code, out } = await user(["create", "bob@example.com", "--name", "Bob"], { NEW_PASSWORD: password });
   assert.equal(code, 0);
   assert.ok(!out.includes(password));
   assert.equal((await login("bob@example.com", password)).status, 200);
@@ -86,7 +86,7 @@ test("one is shown and changed, by address and by id", async () => {
 
 test("one is suspended, resumed, given a password, deleted", async () => {
   const password = scene.secret("the password to be");
-  assert.equal((await user(["password", "ann@example.com"], { PASSWORD: password })).code, 0);
+  assert.equal((await user(["password", "ann@example.com"], { NEW_PASSWORD: password })).code, 0);
   assert.equal(JSON.parse((await user(["suspend", "ann@example.com"])).out).suspended, true);
   assert.equal((await login("ann@example.com", password)).json.error.code, "account_suspended");
   assert.equal(JSON.parse((await user(["resume", "ann@example.com"])).out).suspended, false);
@@ -103,7 +103,7 @@ test("what is wrong is said in a sentence, with a code for scripts", async () =>
     [["create"], {}, /Which address/],
     [["show"], {}, /Which user/],
     [["create", "bob@example.com"], {}, /has an account already/],
-    [["create", "carl@example.com"], { PASSWORD: "password1234" }, /many people use/],
+    [["create", "carl@example.com"], { NEW_PASSWORD: "password1234" }, /many people use/],
     [["list", "--colour", "red"], {}, /--colour/],
     [["list"], { SERVICE_TOKEN: scene.secret("not-the-service-token-of-this-suite") }, /service token/],
     [["list"], { SERVICE_TOKEN: "", DATA_DIR: "/nonexistent" }, /Set SERVICE_TOKEN/],
