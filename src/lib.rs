@@ -17,6 +17,7 @@
 //!   watches a stream pass by.
 //! - [`route`] is the table of what the edge serves and what each route asks of its caller.
 //! - [`account`] has the rules for addresses, passwords and one-time codes, and who a user is.
+//! - [`trace`] ties the parts of one request together, and says how long each took.
 //! - [`retry`], [`limit`] and [`lease`] do arithmetic: when to try again, who has had enough, how long
 //!   an answer about that holds; [`date`] is the calendar they need.
 #![no_std]
@@ -40,4 +41,5 @@ pub mod route;
 pub mod secret;
 pub mod sse;
 pub mod token;
+pub mod trace;
 pub mod types;

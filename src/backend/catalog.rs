@@ -160,16 +160,27 @@ impl Catalog {
         BackendsHealth { backends: self.entries.iter().map(to_shape).collect() }
     }
 
-    /// The backend that is to answer for a model: the first live one that has it.
+    /// The first live backend that has a model.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`serving`](Self::serving).
+    pub fn choose(&self, model: &str) -> Result<(&Entry, &Served), Error> {
+        let serving = self.serving(model)?;
+        serving.into_iter().next().ok_or_else(|| Error::new(Code::InternalError, "No backend of those that serve."))
+    }
+
+    /// The live backends that have a model, at least one, in the order of the configuration.
     ///
     /// # Errors
     ///
     /// [`Code::NoBackendAvailable`] when those that have it are down, or when one is down that was
     /// never asked what it has; [`Code::ModelNotFound`] when all are known and none has it.
-    pub fn choose(&self, model: &str) -> Result<(&Entry, &Served), Error> {
+    pub fn serving(&self, model: &str) -> Result<Vec<(&Entry, &Served)>, Error> {
         let serving = self.entries.iter().filter_map(|entry| Some((entry, entry.find(model)?)));
-        if let Some(found) = serving.clone().find(|(entry, _)| entry.status != Status::Down) {
-            return Ok(found);
+        let live: Vec<_> = serving.clone().filter(|(entry, _)| entry.status != Status::Down).collect();
+        if !live.is_empty() {
+            return Ok(live);
         }
         let is_known = serving.count() > 0;
         if is_known || self.entries.iter().any(|entry| !entry.is_known) {

@@ -2,10 +2,12 @@
 //!
 //! Everything that one provider does differently from the others is in here, and nowhere else.
 
+mod balance;
 mod catalog;
 mod discovery;
 mod failure;
 
+pub use balance::Balance;
 pub use catalog::{Answered, Catalog, Entry, Served};
 pub use discovery::{Discovery, Probe};
 pub use failure::{UpstreamFailure, read_failure};

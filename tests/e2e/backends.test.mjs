@@ -173,3 +173,43 @@ describe("three backends", () => {
     assert.equal(json.data.find(({ backend }) => backend === "first").status, "down");
   });
 });
+
+describe("two backends with the same model", () => {
+  test("share the work by what each has under way, and by weight", async () => {
+    const [big, small] = [await startUpstream({ models: ["m"] }), await startUpstream({ models: ["m"] })];
+    const models = { m: { capabilities: { chat: true, streaming: true } } };
+    const scene = await openScene({
+      backends: [
+        { id: "big", provider: "openai", url: big.url, models, weight: 3 },
+        { id: "small", provider: "openai", url: small.url, models },
+      ],
+    });
+    const caller = await scene.signIn();
+    const held = [];
+    for (const upstream of [big, small]) upstream.always((exchange) => held.push({ upstream, exchange }));
+    const count = (upstream) => held.filter((one) => one.upstream === upstream).length;
+    const answers = [];
+    /** One more request, once a backend has it. */
+    const chat = async (stream) => {
+      answers.push(caller.chat({ model: "m", stream }));
+      await eventually(5000, () => held.length === answers.length, "a backend has it");
+    };
+    for (let at = 0; at < 8; at += 1) await chat(at % 2 === 0);
+    assert.deepEqual([count(big), count(small)], [6, 2]);
+    // The small one is done, the big one is not: all that comes goes to the small one, until they are even.
+    const finish = ({ exchange }) => {
+      if (!exchange.json.stream) return exchange.reply(completion());
+      exchange.sendHead().end("data: [DONE]\n\n");
+    };
+    const [done, rest] = [small, big].map((upstream) => held.filter((one) => one.upstream === upstream));
+    done.forEach(finish);
+    await Promise.all(done.map((one) => answers[held.indexOf(one)]));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    for (let at = 0; at < 2; at += 1) await chat(false);
+    assert.deepEqual([count(big), count(small)], [6, 4]);
+    [...rest, ...held.slice(8)].forEach(finish);
+    for (const answer of await Promise.all(answers)) assert.equal(answer.status, 200);
+    await scene.close();
+    for (const upstream of [big, small]) await upstream.close();
+  });
+});

@@ -163,7 +163,8 @@ function echoes(path) {
   if (path.startsWith("/v1/models/")) return [decodeURIComponent(path)];
   if (path.startsWith("/v1/auth/me")) return [scene.settings.ADMIN_EMAIL];
   if (path.startsWith("/v1/auth/admin/users")) return [...living];
-  return path === "/v1/chat/completions" ? [/ model( alone)?$/] : [];
+  const isInference = /^\/v1\/(chat\/completions|completions|embeddings)$/.test(path);
+  return isInference ? [/ model( alone)?$/] : [];
 }
 
 describe("what goes well", () => {

@@ -51,7 +51,9 @@ test("a user is made with a password that is printed once", async () => {
 
 test("or with the one in NEW_PASSWORD, which is not printed", async () => {
   const password = scene.secret("a password of one's own");
-  const { code, out } = await user(["create", "bob@example.com", "--name", "Bob"], { NEW_PASSWORD: password });
+  const { code, out } = await user(["create", "bob@example.com", "--name", "Bob"], {
+    NEW_PASSWORD: password,
+  });
   assert.equal(code, 0);
   assert.ok(!out.includes(password));
   assert.equal((await login("bob@example.com", password)).status, 200);

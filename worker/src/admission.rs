@@ -13,6 +13,7 @@ use comind::error::{Code, Error};
 use comind::lease::{Decision, Grant, Lease, Share};
 use comind::route::Route;
 use comind::token::jwt::Use;
+use comind::trace::Stage;
 use comind::types::Usage;
 use subtle::ConstantTimeEq;
 use worker::{Context, Env};
@@ -151,6 +152,7 @@ pub(crate) fn admit_service(context: &RequestContext) -> Result<(), Error> {
 /// The 401, 403 and 429 of the contract.
 pub(crate) async fn admit(context: &RequestContext, route: Route) -> Result<Admission, Error> {
     let (user_id, shown) = verify(context, &context.config)?;
+    context.end_stage(Stage::Auth);
     seed::ensure(context).await?;
     let tokens = if route.operation().is_some() { estimate(context) } else { 0 };
     let known = match decide(context, &user_id, &shown, tokens) {
@@ -177,6 +179,7 @@ pub(crate) async fn admit(context: &RequestContext, route: Route) -> Result<Admi
         }
     };
     note_standing(context, &user_id);
+    context.end_stage(Stage::Admit);
     let reservation = Reservation { env: context.env.clone(), ctx: Rc::clone(&context.ctx), user_id, tokens };
     if let Err(error) = known.rights.check(route.need()) {
         reservation.release();

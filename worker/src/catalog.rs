@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use comind::backend::{Answered, Catalog, Discovery, Entry};
+use comind::backend::{Answered, Balance, Catalog, Discovery, Entry};
 use comind::types::Status;
 use futures_util::future::join_all;
 use js_sys::JsString;
@@ -14,12 +14,31 @@ use crate::config::{self, Backend, Config};
 use crate::upstream::{Failure, Limits};
 use crate::{log, runtime, upstream};
 
+/// A request under way at a backend; over when this goes.
+#[derive(Debug)]
+pub struct Outstanding(String);
+
+impl Drop for Outstanding {
+    fn drop(&mut self) {
+        BALANCE.with_borrow_mut(|balance| balance.end(&self.0));
+    }
+}
+
+/// Picks one of these backends, and counts a request for it.
+pub(crate) fn pick<'a>(candidates: &[&'a Backend]) -> Option<(&'a Backend, Outstanding)> {
+    let weights = candidates.iter().map(|backend| (backend.id.as_str(), backend.weight));
+    let place = BALANCE.with_borrow_mut(|balance| balance.begin(weights))?;
+    let backend = candidates.get(place)?;
+    Some((backend, Outstanding(backend.id.clone())))
+}
+
 struct Cached {
     catalog: Rc<Catalog>,
     at_ms: u64,
 }
 
 thread_local! {
+    static BALANCE: RefCell<Balance> = const { RefCell::new(Balance::new()) };
     static CACHED: RefCell<Option<Cached>> = const { RefCell::new(None) };
     /// When somebody began to ask all backends; 0 when nobody is at it.
     static ASKING_SINCE_MS: Cell<u64> = const { Cell::new(0) };
@@ -90,7 +109,7 @@ async fn discover(backend: &Backend, config: &Config, before: Option<&Catalog>) 
     while !probes.is_empty() {
         let asked = probes.iter().map(|probe| {
             let body = probe.body.as_deref().map_or(JsValue::UNDEFINED, |body| JsString::from(body).into());
-            upstream::ask(backend, probe.path, body, Limits::of_probe(config), &no_caller)
+            upstream::ask(backend, probe.path, body, Limits::of_probe(config), None, &no_caller)
         });
         let asked_ms = runtime::now_ms();
         for (probe, answer) in probes.iter().zip(join_all(asked).await) {

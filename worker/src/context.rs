@@ -1,9 +1,10 @@
 //! What belongs to one request.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use comind::limit::Standing;
+use comind::trace::{Stage, Timings, is_traceparent, is_tracestate};
 use worker::web_sys::Request;
 use worker::{Context, Env};
 
@@ -24,6 +25,15 @@ pub(crate) struct RequestContext {
     /// The name that the answer, the log and a complaint have in common.
     pub request_id: String,
     standings: Cell<(Option<Standing>, Option<Standing>)>,
+    timings: Cell<Timings>,
+    backend: RefCell<Option<String>>,
+}
+
+/// What a backend is told of a request besides its body, so that its log and ours can be read together.
+#[derive(Debug)]
+pub(crate) struct Trace {
+    /// Names and values.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 impl RequestContext {
@@ -31,7 +41,16 @@ impl RequestContext {
     pub(crate) fn new(request: Request, env: Env, ctx: Context) -> Self {
         let given = http::header(&request, "x-request-id").filter(|id| is_request_id(id));
         let request_id = given.unwrap_or_else(|| format!("req_{}", runtime::random_id()));
-        Self { request, env, ctx: Rc::new(ctx), config: config::current(), request_id, standings: Cell::default() }
+        Self {
+            request,
+            env,
+            ctx: Rc::new(ctx),
+            config: config::current(),
+            request_id,
+            standings: Cell::default(),
+            timings: Cell::new(Timings::new(runtime::now_ms())),
+            backend: RefCell::default(),
+        }
     }
 
     /// A header of the request.
@@ -42,6 +61,30 @@ impl RequestContext {
     /// Remembers what the caller has left, for the answer's headers.
     pub(crate) fn note_standing(&self, requests: Option<Standing>, tokens: Option<Standing>) {
         self.standings.set((requests, tokens));
+    }
+
+    /// A stage of the request's way has ended.
+    pub(crate) fn end_stage(&self, stage: Stage) {
+        let mut timings = self.timings.get();
+        timings.end(stage, runtime::now_ms());
+        self.timings.set(timings);
+    }
+
+    /// Remembers which backend answers, for callers who may know.
+    pub(crate) fn note_backend(&self, id: &str) {
+        *self.backend.borrow_mut() = Some(id.to_owned());
+    }
+
+    /// What a backend is told: our name of the request, and the caller's trace if it is well-formed.
+    pub(crate) fn trace(&self) -> Trace {
+        let mut headers = vec![("x-request-id", self.request_id.clone())];
+        if let Some(parent) = self.header("traceparent").filter(|text| is_traceparent(text)) {
+            headers.push(("traceparent", parent));
+            headers.extend(
+                self.header("tracestate").filter(|text| is_tracestate(text)).map(|state| ("tracestate", state)),
+            );
+        }
+        Trace { headers }
     }
 
     /// Adds the headers that every answer has.
@@ -58,6 +101,13 @@ impl RequestContext {
                     .with(remaining, standing.remaining.to_string())
                     .with(reset, standing.reset_ms.div_ceil(1000).to_string());
             }
+        }
+        let timings = self.timings.get().to_header();
+        if !timings.is_empty() {
+            answer = answer.with("server-timing", timings);
+        }
+        if let Some(backend) = self.backend.take() {
+            answer = answer.with("x-comind-backend", backend);
         }
         answer.with("x-request-id", self.request_id.as_str())
     }

@@ -6,6 +6,7 @@ use comind::sse::encoder::write_data;
 use wasm_bindgen::prelude::*;
 
 use crate::admission::Reservation;
+use crate::catalog::Outstanding;
 use crate::upstream::{Failure, Outcome};
 
 /// Watches one stream. Made by the handler, used and freed by the pump.
@@ -15,12 +16,14 @@ pub struct StreamRelay {
     /// What [`push`](Self::push) could not hand out as a part of the chunk.
     out: Vec<u8>,
     reservation: Option<Reservation>,
+    /// The backend has this request until the relay goes.
+    _outstanding: Outstanding,
 }
 
 impl StreamRelay {
     /// A relay that settles the reservation when the stream has ended.
-    pub fn new(relay: Relay, reservation: Reservation) -> Self {
-        Self { relay, out: Vec::new(), reservation: Some(reservation) }
+    pub fn new(relay: Relay, reservation: Reservation, outstanding: Outstanding) -> Self {
+        Self { relay, out: Vec::new(), reservation: Some(reservation), _outstanding: outstanding }
     }
 
     fn settle(&mut self) {

@@ -8,6 +8,7 @@ use wasm_bindgen::prelude::*;
 use worker::web_sys::{Headers, ReadableStream};
 
 use crate::config::{Backend, Config};
+use crate::context::Trace;
 use crate::relay::StreamRelay;
 use crate::runtime;
 
@@ -182,10 +183,11 @@ pub(crate) async fn ask(
     path: &str,
     body: JsValue,
     limits: Limits,
+    trace: Option<&Trace>,
     caller: &JsValue,
 ) -> Result<UpstreamAnswer, Failure> {
     let url = format!("{}{path}", backend.url);
-    let headers = headers(backend, &body, "application/json");
+    let headers = headers(backend, &body, "application/json", trace);
     let outcome = exchange(&url, &headers, body, limits.to_js(), caller).await;
     outcome.unchecked_into::<Outcome>().into_answer()
 }
@@ -196,11 +198,12 @@ pub(crate) async fn open_stream(
     path: &str,
     body: JsValue,
     limits: Limits,
+    trace: &Trace,
     relay: StreamRelay,
     caller: &JsValue,
 ) -> Result<Opened, Failure> {
     let url = format!("{}{path}", backend.url);
-    let headers = headers(backend, &body, "text/event-stream");
+    let headers = headers(backend, &body, "text/event-stream", Some(trace));
     let outcome = open_stream_js(&url, &headers, body, limits.to_js(), relay, caller).await;
     let outcome = outcome.unchecked_into::<Outcome>();
     match outcome.stream() {
@@ -209,9 +212,9 @@ pub(crate) async fn open_stream(
     }
 }
 
-/// All that a backend gets to see besides the body. Nothing of the caller's goes in: no token, no
-/// cookie, and no `Origin` or `Referer`, which Ollama answers with 403.
-fn headers(backend: &Backend, body: &JsValue, accept: &str) -> Headers {
+/// All that a backend gets to see besides the body. Nothing of the caller's goes in but its trace: no
+/// token, no cookie, and no `Origin` or `Referer`, which Ollama answers with 403.
+fn headers(backend: &Backend, body: &JsValue, accept: &str, trace: Option<&Trace>) -> Headers {
     let pairs = Array::new();
     let add = |name: &str, value: &str| pairs.push(&Array::of2(&JsString::from(name), &JsString::from(value)));
     add("accept", accept);
@@ -221,6 +224,9 @@ fn headers(backend: &Backend, body: &JsValue, accept: &str) -> Headers {
     if let Some(key) = &backend.api_key {
         // The key leaves: this is the request it is for.
         add("authorization", &format!("Bearer {}", key.expose()));
+    }
+    for (name, value) in trace.iter().flat_map(|trace| &trace.headers) {
+        add(name, value);
     }
     Headers::new_with_str_sequence_sequence(&pairs).unwrap_or_else(|_| JsValue::UNDEFINED.unchecked_into())
 }

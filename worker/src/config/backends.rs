@@ -23,6 +23,8 @@ pub(crate) struct Backend {
     pub api_key: Option<Secret>,
     /// What is stated of its models.
     pub models: StatedModels,
+    /// Its share of the work, beside the others that have a model.
+    pub weight: u32,
 }
 
 #[derive(Deserialize)]
@@ -34,6 +36,7 @@ struct GivenBackend {
     api_key: Option<String>,
     #[serde(default)]
     models: StatedModels,
+    weight: Option<u32>,
 }
 
 pub(super) fn parse_backends(given: Given<'_>) -> Result<Vec<Backend>, Invalid> {
@@ -79,7 +82,18 @@ pub(super) fn parse_backends(given: Given<'_>) -> Result<Vec<Backend>, Invalid> 
                 None => return complain("the variable that `api_key` names is not set."),
             },
         };
-        backends.push(Backend { id: backend.id, provider: backend.provider, url, api_key, models: backend.models });
+        let weight = backend.weight.unwrap_or(1);
+        if !(1..=100).contains(&weight) {
+            return complain("`weight` must be a whole number between 1 and 100.");
+        }
+        backends.push(Backend {
+            id: backend.id,
+            provider: backend.provider,
+            url,
+            api_key,
+            models: backend.models,
+            weight,
+        });
     }
     Ok(backends)
 }
