@@ -7,7 +7,7 @@ mod catalog;
 mod discovery;
 mod failure;
 
-pub use balance::Balance;
+pub use balance::{Balance, Ticket};
 pub use catalog::{Answered, Catalog, Entry, Served};
 pub use discovery::{Discovery, Probe};
 pub use failure::{UpstreamFailure, read_failure};

@@ -212,4 +212,42 @@ describe("two backends with the same model", () => {
     await scene.close();
     for (const upstream of [big, small]) await upstream.close();
   });
+
+  test("are not thought busy for callers who have left", async () => {
+    const [one, other] = [await startUpstream({ models: ["m"] }), await startUpstream({ models: ["m"] })];
+    const models = { m: { capabilities: { chat: true, streaming: true } } };
+    const scene = await openScene({
+      settings: { HEARTBEAT_MS: "100" },
+      backends: [
+        { id: "one", provider: "openai", url: one.url, models },
+        { id: "other", provider: "openai", url: other.url, models },
+      ],
+    });
+    const caller = await scene.signIn();
+    const arrived = [];
+    for (const upstream of [one, other]) upstream.always((exchange) => arrived.push({ upstream, exchange }));
+    const leaving = [];
+    for (let at = 0; at < 8; at += 1) {
+      leaving.push(await caller.stream({ model: "m" }));
+      await eventually(5000, () => arrived.length === leaving.length, "a backend has it");
+    }
+    // All who wait for the one go, in either way; the other's stay.
+    for (const [at, { upstream }] of arrived.entries()) {
+      if (upstream === one) at % 4 ? leaving[at].leave() : leaving[at].reset();
+    }
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    const before = arrived.length;
+    for (let at = 0; at < 4; at += 1) {
+      leaving.push(await caller.stream({ model: "m" }));
+      await eventually(5000, () => arrived.length === leaving.length, "a backend has it");
+    }
+    assert.deepEqual(
+      arrived.slice(before).map(({ upstream }) => upstream === one),
+      [true, true, true, true],
+    );
+    for (const { exchange } of arrived) exchange.sendHead().end("data: [DONE]\n\n");
+    for (const stream of leaving) stream.leave();
+    await scene.close();
+    for (const upstream of [one, other]) await upstream.close();
+  });
 });

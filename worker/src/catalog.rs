@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use comind::backend::{Answered, Balance, Catalog, Discovery, Entry};
+use comind::backend::{Answered, Balance, Catalog, Discovery, Entry, Ticket};
 use comind::types::Status;
 use futures_util::future::join_all;
 use js_sys::JsString;
@@ -14,22 +14,40 @@ use crate::config::{self, Backend, Config};
 use crate::upstream::{Failure, Limits};
 use crate::{log, runtime, upstream};
 
-/// A request under way at a backend; over when this goes.
+/// A request under way at a backend; over when this goes, or when it has long given no sign of life.
 #[derive(Debug)]
-pub struct Outstanding(String);
+pub struct Outstanding {
+    ticket: Ticket,
+    patience_ms: u64,
+    renewed_ms: u64,
+}
 
-impl Drop for Outstanding {
-    fn drop(&mut self) {
-        BALANCE.with_borrow_mut(|balance| balance.end(&self.0));
+impl Outstanding {
+    /// A sign of life.
+    pub(crate) fn renew(&mut self) {
+        let now_ms = runtime::now_ms();
+        if now_ms.saturating_sub(self.renewed_ms) >= self.patience_ms / 4 {
+            self.renewed_ms = now_ms;
+            BALANCE.with_borrow_mut(|balance| balance.renew(self.ticket, now_ms.saturating_add(self.patience_ms)));
+        }
     }
 }
 
-/// Picks one of these backends, and counts a request for it.
-pub(crate) fn pick<'a>(candidates: &[&'a Backend]) -> Option<(&'a Backend, Outstanding)> {
+impl Drop for Outstanding {
+    fn drop(&mut self) {
+        BALANCE.with_borrow_mut(|balance| balance.end(self.ticket));
+    }
+}
+
+/// Picks one of these backends, and counts a request for it while it gives a sign of life every
+/// `patience_ms`.
+pub(crate) fn pick<'a>(candidates: &[&'a Backend], patience_ms: u64) -> Option<(&'a Backend, Outstanding)> {
+    let now_ms = runtime::now_ms();
     let weights = candidates.iter().map(|backend| (backend.id.as_str(), backend.weight));
-    let place = BALANCE.with_borrow_mut(|balance| balance.begin(weights))?;
+    let until_ms = now_ms.saturating_add(patience_ms);
+    let (place, ticket) = BALANCE.with_borrow_mut(|balance| balance.begin(weights, now_ms, until_ms))?;
     let backend = candidates.get(place)?;
-    Some((backend, Outstanding(backend.id.clone())))
+    Some((backend, Outstanding { ticket, patience_ms, renewed_ms: now_ms }))
 }
 
 struct Cached {

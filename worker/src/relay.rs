@@ -17,13 +17,13 @@ pub struct StreamRelay {
     out: Vec<u8>,
     reservation: Option<Reservation>,
     /// The backend has this request until the relay goes.
-    _outstanding: Outstanding,
+    outstanding: Outstanding,
 }
 
 impl StreamRelay {
     /// A relay that settles the reservation when the stream has ended.
     pub fn new(relay: Relay, reservation: Reservation, outstanding: Outstanding) -> Self {
-        Self { relay, out: Vec::new(), reservation: Some(reservation), _outstanding: outstanding }
+        Self { relay, out: Vec::new(), reservation: Some(reservation), outstanding }
     }
 
     fn settle(&mut self) {
@@ -38,6 +38,7 @@ impl StreamRelay {
     /// Takes a chunk. So many of its first bytes are to be written now; −1: those of
     /// [`take`](Self::take) instead.
     pub fn push(&mut self, chunk: &[u8]) -> i32 {
+        self.outstanding.renew();
         let forward = self.relay.handle_chunk(chunk);
         if forward.held.is_empty() && forward.chunk.start == 0 {
             return i32::try_from(forward.chunk.end).unwrap_or(i32::MAX);
@@ -65,6 +66,7 @@ impl StreamRelay {
 
     /// The heartbeat to write now: a comment, or nothing while half an event is with the caller.
     pub fn heartbeat(&mut self) -> Vec<u8> {
+        self.outstanding.renew();
         self.relay.heartbeat().as_bytes().to_vec()
     }
 

@@ -89,7 +89,10 @@ async fn choose<'a>(
     }
     let candidates: Vec<&Backend> =
         able.iter().filter_map(|&id| config.backends.iter().find(|backend| backend.id == id)).collect();
-    catalog::pick(&candidates)
+    // A stream moves, or has a heartbeat; a plain answer may take as long as a backend may.
+    let patience_ms =
+        if request.stream { 3 * u64::from(config.heartbeat_ms) } else { u64::from(config.first_byte_timeout_ms) };
+    catalog::pick(&candidates, patience_ms)
         .ok_or_else(|| Error::new(Code::InternalError, "The catalogue names a backend that is not configured."))
 }
 
