@@ -130,6 +130,7 @@ export type ErrorCode =
   | "duplicate"
   | "token_limit_reached"
   | "request_too_large"
+  | "headers_too_large"
   | "unsupported_media_type"
   | "rate_limited"
   | "internal_error"

@@ -124,6 +124,8 @@ codes! {
     TokenLimitReached = "token_limit_reached", 409, InvalidRequest, false;
     /// The body is larger than the limit.
     RequestTooLarge = "request_too_large", 413, InvalidRequest, false;
+    /// The headers are larger than the limit.
+    HeadersTooLarge = "headers_too_large", 431, InvalidRequest, false;
     /// The body is not JSON where JSON is due.
     UnsupportedMediaType = "unsupported_media_type", 415, InvalidRequest, false;
     /// Too many requests or tokens, or too many failed sign-ins.
@@ -243,7 +245,7 @@ mod tests {
     fn status_and_kind_agree() {
         for &code in Code::ALL {
             let fits = match code.kind() {
-                Kind::InvalidRequest => matches!(code.status(), 400 | 404 | 405 | 409 | 413 | 415),
+                Kind::InvalidRequest => matches!(code.status(), 400 | 404 | 405 | 409 | 413 | 415 | 431),
                 Kind::Permission => matches!(code.status(), 401 | 403),
                 Kind::RateLimit => code.status() == 429,
                 Kind::Server => (500..=504).contains(&code.status()),

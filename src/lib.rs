@@ -30,6 +30,7 @@ pub mod account;
 pub mod auth;
 pub mod backend;
 pub mod chat;
+pub mod cost;
 pub mod date;
 pub mod error;
 pub mod lease;

@@ -81,6 +81,7 @@ const fn code_of_status(status: u16) -> Code {
         413 => Code::RequestTooLarge,
         415 => Code::UnsupportedMediaType,
         429 => Code::RateLimited,
+        431 => Code::HeadersTooLarge,
         400..=499 => Code::BadRequest,
         502 => Code::UpstreamError,
         503 => Code::NoBackendAvailable,

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use serde::Deserialize;
 
-use super::{Provider, Served};
+use super::{Provider, Pulse, Served};
 use crate::types::{Capabilities, StatedModels, from_json, to_json};
 
 /// One question to a backend.
@@ -31,6 +31,8 @@ enum Subject {
     Properties,
     /// More about the model of this index.
     Model(usize),
+    /// What it has under way.
+    Pulse,
 }
 
 /// The dialogue with one backend.
@@ -39,6 +41,7 @@ pub struct Discovery {
     provider: Provider,
     pending: VecDeque<Probe>,
     found: Vec<Served>,
+    pulse: Option<Pulse>,
 }
 
 /// More models than this of one backend are not listed: a list without end must not fill the memory.
@@ -72,7 +75,7 @@ impl Discovery {
             Provider::Vllm | Provider::LlamaCpp | Provider::OpenAi => "/v1/models",
         };
         let first = Probe { path, body: None, subject: Subject::Models };
-        Self { provider, pending: VecDeque::from([first]), found: Vec::new() }
+        Self { provider, pending: VecDeque::from([first]), found: Vec::new(), pulse: None }
     }
 
     /// What to ask next; `None` when all is known.
@@ -89,8 +92,15 @@ impl Discovery {
             Subject::Models => return self.handle_models(body),
             Subject::Properties => self.handle_properties(body),
             Subject::Model(index) => self.handle_show(index, body),
+            Subject::Pulse => self.pulse = Pulse::read(body),
         }
         true
+    }
+
+    /// What the backend said of its work, if it is of a kind that does.
+    #[must_use]
+    pub const fn pulse(&self) -> Option<Pulse> {
+        self.pulse
     }
 
     /// The models, those of the configuration included, whose statements win.
@@ -134,7 +144,10 @@ impl Discovery {
             Provider::LlamaCpp => {
                 self.pending.push_back(Probe { path: "/props", body: None, subject: Subject::Properties });
             }
-            Provider::Vllm | Provider::OpenAi => {}
+            Provider::Vllm => {
+                self.pending.push_back(Probe { path: self.provider.pulse_path(), body: None, subject: Subject::Pulse });
+            }
+            Provider::OpenAi => {}
         }
         true
     }
@@ -318,10 +331,21 @@ mod tests {
             ("a".into(), StatedModel { capabilities: sighted }),
             ("b".into(), StatedModel::default()),
         ]);
-        let found = run(Provider::Vllm, &[("GET /v1/models", models)], &stated).unwrap();
+        let found = run(Provider::OpenAi, &[("GET /v1/models", models)], &stated).unwrap();
         assert_eq!(found.iter().map(|served| served.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(found[0].capabilities, Capabilities { vision: true, ..ASSUMED });
         assert_eq!(found[1].capabilities, ASSUMED);
+    }
+
+    #[test]
+    fn vllm_says_what_it_has_under_way() {
+        let mut discovery = Discovery::new(Provider::Vllm);
+        let list = discovery.poll_probe().unwrap();
+        assert!(discovery.handle_answer(&list, br#"{"data":[{"id":"a"}]}"#));
+        let metrics = discovery.poll_probe().unwrap();
+        assert_eq!(metrics.to_string(), "GET /metrics");
+        discovery.handle_answer(&metrics, b"vllm:num_requests_running{} 3.0\n");
+        assert_eq!(discovery.pulse(), Some(Pulse { load: 3, progress: 0 }));
     }
 
     #[test]

@@ -2,15 +2,25 @@
 //!
 //! Everything that one provider does differently from the others is in here, and nowhere else.
 
-mod balance;
+mod affinity;
+mod breaker;
 mod catalog;
 mod discovery;
+mod embedding;
 mod failure;
+mod pool;
+mod pulse;
+mod quirks;
 
-pub use balance::{Balance, Ticket};
+pub use affinity::hash;
+pub use breaker::{BreakerPolicy, Standing};
 pub use catalog::{Answered, Catalog, Entry, Served};
 pub use discovery::{Discovery, Probe};
+pub use embedding::to_base64;
 pub use failure::{UpstreamFailure, read_failure};
+pub use pool::{Candidate, Outcome, Pool, Ticket};
+pub use pulse::{Check, Pulse, Sign, Vitals};
+pub use quirks::{Quirks, StreamUsage};
 
 use serde::Deserialize;
 

@@ -1,11 +1,11 @@
-//! Lets a backend's stream pass, unaltered and in whole events.
+//! Lets a backend's stream pass, in whole events, unaltered but for what the rules say.
 
 use alloc::vec::Vec;
 use core::mem;
 use core::ops::Range;
 
 use super::boundary::Boundaries;
-use super::watch::{Watch, is_complete};
+use super::watch::{Fate, Rules, Watch, is_complete};
 use crate::sse::encoder::KEEP_ALIVE;
 use crate::types::Usage;
 
@@ -44,8 +44,8 @@ pub struct Ending<'r> {
 
 /// Watches one backend's stream on its way to one caller.
 ///
-/// Bytes pass as they come and unaltered, but an event is written only when its last byte is
-/// there. So between two writes the shell may always put in a heartbeat or an error event, and
+/// Bytes pass as they come and unaltered, but for what the [`Rules`] name, and an event is written
+/// only when its last byte is there. So between two writes the shell may always put in a heartbeat or an error event, and
 /// a backend that dies never leaves half an event with the caller.
 ///
 /// ```
@@ -59,8 +59,7 @@ pub struct Ending<'r> {
 /// ```
 ///
 /// In passing it notices `[DONE]`, finish reasons, usage and the backend's own error event,
-/// wherever these stand in an event; it changes nothing for it. No allocation happens while
-/// chunks end where events end.
+/// wherever these stand in an event. No allocation happens while chunks end where events end.
 #[derive(Clone, Debug)]
 pub struct Relay {
     limit_bytes: usize,
@@ -96,8 +95,15 @@ impl Relay {
             is_inside: false,
             is_first: true,
             has_heartbeat: false,
-            watch: Watch::new(),
+            watch: Watch::new(Rules::default()),
         }
+    }
+
+    /// The same relay with other rules; to be called before the first chunk.
+    #[must_use]
+    pub fn with_rules(mut self, rules: Rules) -> Self {
+        self.watch = Watch::new(rules);
+        self
     }
 
     /// The same relay for a request that asked for `n` choices; 1 unless said.
@@ -121,12 +127,19 @@ impl Relay {
         let written = match self.boundaries.next_end(chunk, 0) {
             None => self.handle_tail(chunk, 0, 0),
             Some(end) => {
-                let start = self.handle_first_end(chunk, end);
+                let mut start = self.handle_first_end(chunk, end);
                 let mut last = end;
                 while !self.watch.has_failed
                     && let Some(end) = self.boundaries.next_end(chunk, last)
                 {
-                    self.watch.handle_block(chunk.get(last..end).unwrap_or_default());
+                    let fate = self.watch.handle_block(chunk.get(last..end).unwrap_or_default());
+                    if fate != Fate::Pass {
+                        self.lent.extend_from_slice(chunk.get(start..last).unwrap_or_default());
+                        start = end;
+                    }
+                    if let Fate::Replace(event) = fate {
+                        self.lent.extend_from_slice(event.as_bytes());
+                    }
                     last = end;
                 }
                 if self.watch.has_failed { start..last } else { self.handle_tail(chunk, start, last) }
@@ -146,7 +159,7 @@ impl Relay {
         if !self.held.is_empty() && is_complete(&self.held) {
             mem::swap(&mut self.held, &mut self.lent);
             self.lent.extend_from_slice(self.boundaries.closing());
-            self.watch.handle_block(&self.lent);
+            self.watch_lent();
             let all = self.drop_late_mark(&[], 0..0);
             debug_assert!(all.is_empty());
         }
@@ -221,8 +234,14 @@ impl Relay {
         if mem::take(&mut self.is_inside) {
             0
         } else if self.held.is_empty() {
-            self.watch.handle_block(piece);
-            0
+            match self.watch.handle_block(piece) {
+                Fate::Pass => 0,
+                Fate::Drop => end,
+                Fate::Replace(event) => {
+                    self.lent.extend_from_slice(event.as_bytes());
+                    end
+                }
+            }
         } else {
             mem::swap(&mut self.held, &mut self.lent);
             if self.lent.len().saturating_add(end) > self.limit_bytes {
@@ -230,8 +249,17 @@ impl Relay {
                 return 0;
             }
             self.lent.extend_from_slice(piece);
-            self.watch.handle_block(&self.lent);
+            self.watch_lent();
             end
+        }
+    }
+
+    /// Looks at the one block in `lent`, and leaves there what is to be written.
+    fn watch_lent(&mut self) {
+        match self.watch.handle_block(&self.lent) {
+            Fate::Pass => {}
+            Fate::Drop => self.lent.clear(),
+            Fate::Replace(event) => self.lent = event.into_bytes(),
         }
     }
 

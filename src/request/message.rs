@@ -10,8 +10,10 @@ use serde_json::value::RawValue;
 use crate::error::Error;
 
 /// What the messages say about the request's way.
-pub(super) struct Messages {
+pub(super) struct Messages<'a> {
     pub(super) has_images: bool,
+    /// All up to the first message of a user's, as it stands in the body: the same in all turns.
+    pub(super) beginning: &'a str,
 }
 
 #[derive(Deserialize)]
@@ -28,22 +30,30 @@ struct Part<'a> {
     kind: Cow<'a, str>,
 }
 
-impl Messages {
-    pub(super) fn parse(value: Option<&RawValue>) -> Result<Self, Error> {
-        let messages: Vec<&RawValue> = super::required(value, "messages", "an array of messages")?;
+impl<'a> Messages<'a> {
+    pub(super) fn parse(value: Option<&'a RawValue>) -> Result<Self, Error> {
+        let messages: Vec<&'a RawValue> = super::required(value, "messages", "an array of messages")?;
         if messages.is_empty() {
             return Err(Error::bad_param("messages", "`messages` must hold at least one message."));
         }
         let mut has_images = false;
-        for (index, message) in messages.iter().enumerate() {
-            has_images |= holds_image(index, message)?;
+        let mut first_of_user = None;
+        for (index, raw) in messages.iter().enumerate() {
+            let message: Message<'_> = serde_json::from_str(raw.get()).map_err(|_| wrong(index, "", "an object"))?;
+            has_images |= holds_image(index, &message)?;
+            if first_of_user.is_none() && message.role.is_some_and(|role| role.get() == "\"user\"") {
+                first_of_user = Some(raw);
+            }
         }
-        Ok(Self { has_images })
+        let all = value.map_or("", RawValue::get);
+        let end = first_of_user
+            .or(messages.last())
+            .map_or(0, |last| last.get().as_ptr().addr().saturating_sub(all.as_ptr().addr()) + last.get().len());
+        Ok(Self { has_images, beginning: all.get(..end).unwrap_or_default() })
     }
 }
 
-fn holds_image(index: usize, message: &RawValue) -> Result<bool, Error> {
-    let message: Message<'_> = serde_json::from_str(message.get()).map_err(|_| wrong(index, "", "an object"))?;
+fn holds_image(index: usize, message: &Message<'_>) -> Result<bool, Error> {
     match message.role.map(RawValue::get) {
         Some(role) if role.starts_with('"') && role != "\"\"" => {}
         _ => return Err(wrong(index, ".role", "a string")),

@@ -1,24 +1,31 @@
 //! Requests: those about accounts in [`account`]; inference requests are checked, and read for what
-//! decides their way, but never rewritten.
+//! decides their way.
 //!
-//! The body goes on to the backend as the caller's own bytes; whatever is not named here
-//! (`stop`, `seed`, `response_format`, vendor fields, …) is not looked at.
+//! The body goes on to the backend as the caller's own bytes, but for one [`Edit`] where a backend must
+//! be asked for what a stream costs, or would stumble; whatever is not named here (`stop`, `seed`,
+//! `response_format`, vendor fields, …) is not looked at.
 
 pub mod account;
 pub(crate) mod members;
 mod message;
+mod nesting;
+mod options;
 
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::ops::Range;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::backend::{Quirks, hash};
 use crate::error::{Code, Error};
 use crate::types::Capabilities;
 use message::Messages;
+pub use nesting::check_nesting;
+pub use options::{Edit, StreamOptions};
 
 /// What an inference request asks a model to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,6 +65,15 @@ pub struct InferenceRequest {
     pub has_tools: bool,
     /// How many choices were asked for; 1 unless said.
     pub choices: u32,
+    /// What was said of the usage of a stream.
+    pub stream_options: StreamOptions,
+    /// Whether an embedding is to come as base64.
+    pub wants_base64: bool,
+    /// A hash of the model and of how the conversation begins: the same for all of its turns. `None` where
+    /// no cache of prefixes could help.
+    pub beginning: Option<u64>,
+    /// Where `encoding_format` is `null`, which vLLM refuses and the `OpenAI` API takes for absent.
+    null_encoding: Option<Range<usize>>,
 }
 
 /// Every field that is checked, as the JSON text that stands in the body.
@@ -73,6 +89,8 @@ struct Fields<'a> {
     input: Option<&'a RawValue>,
     #[serde(borrow)]
     stream: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    stream_options: Option<&'a RawValue>,
     #[serde(borrow)]
     tools: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -85,10 +103,15 @@ struct Fields<'a> {
     max_completion_tokens: Option<&'a RawValue>,
     #[serde(borrow)]
     n: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     encoding_format: Option<&'a RawValue>,
     #[serde(borrow)]
     dimensions: Option<&'a RawValue>,
+}
+
+/// A member's value, `null` too, where its place matters.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 impl InferenceRequest {
@@ -122,21 +145,35 @@ impl InferenceRequest {
             has_images: false,
             has_tools: false,
             choices: 1,
+            stream_options: StreamOptions::default(),
+            wants_base64: false,
+            beginning: None,
+            null_encoding: None,
         };
         match operation {
             Operation::ChatCompletion => {
-                request.has_images = Messages::parse(fields.messages)?.has_images;
+                let messages = Messages::parse(fields.messages)?;
+                request.has_images = messages.has_images;
+                request.beginning = Some(hash(&[request.model.as_bytes(), messages.beginning.as_bytes()]));
                 let tools: Option<Vec<&RawValue>> = optional(fields.tools, "tools", "an array")?;
                 request.has_tools = tools.is_some_and(|tools| !tools.is_empty());
                 at_least_one(fields.max_completion_tokens, "max_completion_tokens")?;
             }
             Operation::Completion => {
                 request.choices = texts(fields.prompt, "prompt")?;
+                let prompt = fields.prompt.map_or("", RawValue::get).as_bytes();
+                let beginning = prompt.get(..BEGINNING_BYTES).unwrap_or(prompt);
+                request.beginning = Some(hash(&[request.model.as_bytes(), beginning]));
             }
             Operation::Embedding => {
                 texts(fields.input, "input")?;
                 at_least_one(fields.dimensions, "dimensions")?;
                 let format: Option<Cow<'_, str>> = optional(fields.encoding_format, "encoding_format", ENCODINGS)?;
+                request.wants_base64 = format.as_deref() == Some("base64");
+                request.null_encoding = fields.encoding_format.filter(|value| value.get() == "null").map(|value| {
+                    let at = value.get().as_ptr().addr().saturating_sub(body.as_ptr().addr());
+                    at..at + value.get().len()
+                });
                 if format.is_some_and(|format| !matches!(format.as_ref(), "float" | "base64")) {
                     return Err(Error::bad_param("encoding_format", format!("`encoding_format` must be {ENCODINGS}.")));
                 }
@@ -149,7 +186,20 @@ impl InferenceRequest {
         let n = at_least_one(fields.n, "n")?.map_or(1, |n| u32::try_from(n).unwrap_or(u32::MAX));
         request.choices = request.choices.saturating_mul(n);
         request.stream = optional(fields.stream, "stream", "true or false")?.unwrap_or(false);
+        if request.stream {
+            request.stream_options = StreamOptions::parse(fields.stream_options, body);
+        }
         Ok(request)
+    }
+
+    /// What to change in the body for a backend of these quirks; nearly always nothing but, in a stream,
+    /// that it is to say what it has cost.
+    #[must_use]
+    pub fn edit(&self, quirks: Quirks) -> Option<Edit> {
+        if self.stream {
+            return self.stream_options.edit(quirks.stream_usage);
+        }
+        self.null_encoding.clone().map(|range| Edit { range, text: "\"float\"".to_string() })
     }
 
     /// Whether a model of these capabilities can answer.
@@ -181,6 +231,9 @@ impl InferenceRequest {
         Ok(())
     }
 }
+
+/// So much of a prompt tells it from others; ours: vLLM's blocks are 16 tokens.
+const BEGINNING_BYTES: usize = 1024;
 
 const ENCODINGS: &str = "`float` or `base64`";
 

@@ -19,15 +19,9 @@ fn what_decides_is_read() {
         body(r#","stream":true,"tools":[{"type":"function"}],"max_tokens":5,"temperature":2,"top_p":0,"x":{"y":[1]}"#)
             .as_bytes(),
     );
-    let expected = InferenceRequest {
-        operation: Operation::ChatCompletion,
-        model: "m".into(),
-        stream: true,
-        has_images: false,
-        has_tools: true,
-        choices: 1,
-    };
-    assert_eq!(request, Ok(expected));
+    let request = request.unwrap();
+    assert_eq!((request.operation, request.model.as_str()), (Operation::ChatCompletion, "m"));
+    assert_eq!((request.stream, request.has_images, request.has_tools, request.choices), (true, false, true, 1));
 }
 
 #[test]
@@ -136,14 +130,8 @@ fn every_prefix_of_a_request_is_an_error_and_no_panic() {
 #[test]
 fn a_missing_capability_is_named() {
     let all = Capabilities { chat: true, vision: true, tool_calling: true, streaming: true, ..Capabilities::default() };
-    let request = InferenceRequest {
-        operation: Operation::ChatCompletion,
-        model: "m\n".into(),
-        stream: true,
-        has_images: true,
-        has_tools: true,
-        choices: 1,
-    };
+    let plain = InferenceRequest::parse(Operation::ChatCompletion, body("").as_bytes()).unwrap();
+    let request = InferenceRequest { model: "m\n".into(), stream: true, has_images: true, has_tools: true, ..plain };
     assert_eq!(request.check_capabilities(&all), Ok(()));
     for (without, word) in [
         (Capabilities { chat: false, ..all }, "chat"),
@@ -231,4 +219,28 @@ fn each_operation_needs_its_own_capability() {
     assert_eq!(param(&chat, embeds_only).as_deref(), Some("messages"));
     assert_eq!(param(&embed, chat_only).as_deref(), Some("input"));
     assert_eq!(param(&text, chat_only).as_deref(), Some("prompt"));
+}
+
+#[test]
+fn all_turns_of_a_conversation_begin_alike() {
+    let beginning = |messages: &str| {
+        let body = std::format!(r#"{{"messages":[{messages}],"model":"m"}}"#);
+        InferenceRequest::parse(Operation::ChatCompletion, body.as_bytes()).unwrap().beginning
+    };
+    let first = r#"{"role":"system","content":"s"},{"role":"user","content":"a"}"#;
+    let second = std::format!(r#"{first},{{"role":"assistant","content":"b"}},{{"role":"user","content":"c"}}"#);
+    assert_eq!(beginning(first), beginning(&second));
+    assert_ne!(beginning(first), beginning(&first.replace("\"a\"", "\"b\"")));
+    assert_ne!(beginning(first), beginning(&first.replace("\"s\"", "\"t\"")));
+    assert!(beginning(r#"{"role":"system","content":"s"}"#).is_some());
+}
+
+#[test]
+fn a_null_encoding_is_spelled_out() {
+    let body = r#"{"model":"m","input":"a","encoding_format": null}"#;
+    let request = InferenceRequest::parse(Operation::Embedding, body.as_bytes()).unwrap();
+    let Edit { range, text } = request.edit(crate::backend::Provider::Vllm.quirks()).unwrap();
+    assert_eq!((&body[range], text.as_str()), ("null", "\"float\""));
+    let request = InferenceRequest::parse(Operation::Embedding, br#"{"model":"m","input":"a"}"#).unwrap();
+    assert_eq!(request.edit(crate::backend::Provider::Vllm.quirks()), None);
 }

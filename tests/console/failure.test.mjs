@@ -10,6 +10,7 @@ const { failureOf, isSignedOut, OFFERS } = await import("../../www/src/failure.j
 const NEVER_MET = new Set([
   "aborted",
   "duplicate",
+  "headers_too_large",
   "invalid_code",
   "method_not_allowed",
   "token_limit_reached",

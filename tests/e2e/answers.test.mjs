@@ -75,7 +75,12 @@ describe("the caller's body reaches the backend byte for byte", () => {
     const body = { messages: [{ role: "user", content: "ü".repeat(500_000) }] };
     const stream = await caller.stream(body);
     const exchange = await scene.upstream.next();
-    assert.deepEqual(exchange.json, { model: "text-model", ...body, stream: true });
+    assert.deepEqual(exchange.json, {
+      stream_options: { include_usage: true },
+      model: "text-model",
+      ...body,
+      stream: true,
+    });
     exchange.sendHead().end(DONE);
     await stream.whole();
   });

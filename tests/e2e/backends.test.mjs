@@ -175,79 +175,77 @@ describe("three backends", () => {
 });
 
 describe("two backends with the same model", () => {
-  test("share the work by what each has under way, and by weight", async () => {
-    const [big, small] = [await startUpstream({ models: ["m"] }), await startUpstream({ models: ["m"] })];
-    const models = { m: { capabilities: { chat: true, streaming: true } } };
-    const scene = await openScene({
+  const embedding = { object: "list", data: [], model: "m", usage: { prompt_tokens: 1, total_tokens: 1 } };
+  let one, other, scene, caller, held;
+  const count = (upstream) => held.filter((request) => request.upstream === upstream).length;
+  /** One more request, once a backend has it. */
+  const embed = async () => {
+    const before = held.length;
+    const stream = await caller.connect("/v1/embeddings", { model: "m", input: "a" });
+    await eventually(5000, () => held.length > before, "a backend has it");
+    return stream;
+  };
+  const start = async (weight, settings = {}) => {
+    held = [];
+    [one, other] = [await startUpstream({ models: ["m"] }), await startUpstream({ models: ["m"] })];
+    for (const upstream of [one, other]) upstream.always((exchange) => held.push({ upstream, exchange }));
+    const models = { m: { capabilities: { embeddings: true } } };
+    scene = await openScene({
+      settings,
       backends: [
-        { id: "big", provider: "openai", url: big.url, models, weight: 3 },
-        { id: "small", provider: "openai", url: small.url, models },
-      ],
-    });
-    const caller = await scene.signIn();
-    const held = [];
-    for (const upstream of [big, small]) upstream.always((exchange) => held.push({ upstream, exchange }));
-    const count = (upstream) => held.filter((one) => one.upstream === upstream).length;
-    const answers = [];
-    /** One more request, once a backend has it. */
-    const chat = async (stream) => {
-      answers.push(caller.chat({ model: "m", stream }));
-      await eventually(5000, () => held.length === answers.length, "a backend has it");
-    };
-    for (let at = 0; at < 8; at += 1) await chat(at % 2 === 0);
-    assert.deepEqual([count(big), count(small)], [6, 2]);
-    // The small one is done, the big one is not: all that comes goes to the small one, until they are even.
-    const finish = ({ exchange }) => {
-      if (!exchange.json.stream) return exchange.reply(completion());
-      exchange.sendHead().end("data: [DONE]\n\n");
-    };
-    const [done, rest] = [small, big].map((upstream) => held.filter((one) => one.upstream === upstream));
-    done.forEach(finish);
-    await Promise.all(done.map((one) => answers[held.indexOf(one)]));
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    for (let at = 0; at < 2; at += 1) await chat(false);
-    assert.deepEqual([count(big), count(small)], [6, 4]);
-    [...rest, ...held.slice(8)].forEach(finish);
-    for (const answer of await Promise.all(answers)) assert.equal(answer.status, 200);
-    await scene.close();
-    for (const upstream of [big, small]) await upstream.close();
-  });
-
-  test("are not thought busy for callers who have left", async () => {
-    const [one, other] = [await startUpstream({ models: ["m"] }), await startUpstream({ models: ["m"] })];
-    const models = { m: { capabilities: { chat: true, streaming: true } } };
-    const scene = await openScene({
-      settings: { HEARTBEAT_MS: "100" },
-      backends: [
-        { id: "one", provider: "openai", url: one.url, models },
+        { id: "one", provider: "openai", url: one.url, models, weight },
         { id: "other", provider: "openai", url: other.url, models },
       ],
     });
-    const caller = await scene.signIn();
-    const arrived = [];
-    for (const upstream of [one, other]) upstream.always((exchange) => arrived.push({ upstream, exchange }));
-    const leaving = [];
-    for (let at = 0; at < 8; at += 1) {
-      leaving.push(await caller.stream({ model: "m" }));
-      await eventually(5000, () => arrived.length === leaving.length, "a backend has it");
-    }
-    // All who wait for the one go, in either way; the other's stay.
-    for (const [at, { upstream }] of arrived.entries()) {
-      if (upstream === one) at % 4 ? leaving[at].leave() : leaving[at].reset();
-    }
-    await new Promise((resolve) => setTimeout(resolve, 2000));
-    const before = arrived.length;
-    for (let at = 0; at < 4; at += 1) {
-      leaving.push(await caller.stream({ model: "m" }));
-      await eventually(5000, () => arrived.length === leaving.length, "a backend has it");
-    }
-    assert.deepEqual(
-      arrived.slice(before).map(({ upstream }) => upstream === one),
-      [true, true, true, true],
-    );
-    for (const { exchange } of arrived) exchange.sendHead().end("data: [DONE]\n\n");
-    for (const stream of leaving) stream.leave();
+    caller = await scene.signIn();
+  };
+  const stop = async () => {
     await scene.close();
     for (const upstream of [one, other]) await upstream.close();
+  };
+
+  test("share the work by what each has under way, and by weight", async () => {
+    await start(3);
+    const asked = [];
+    for (let at = 0; at < 8; at += 1) asked.push(await embed());
+    assert.deepEqual([count(one), count(other)], [6, 2]);
+    // The small one is done, the big one is not: all that comes goes to the small one, until they are even.
+    for (const [at, { upstream, exchange }] of held.entries()) {
+      if (upstream !== other) continue;
+      exchange.reply(embedding);
+      assert.equal((await asked[at].head()).status, 200);
+    }
+    for (let at = 0; at < 2; at += 1) asked.push(await embed());
+    assert.deepEqual([count(one), count(other)], [6, 4]);
+    for (const { exchange } of held) if (!exchange.isOver) exchange.reply(embedding);
+    for (const answer of asked) assert.equal((await answer.head()).status, 200);
+    await stop();
+  });
+
+  test("get nothing new at weight 0", async () => {
+    await start(0);
+    const asked = [];
+    for (let at = 0; at < 4; at += 1) asked.push(await embed());
+    assert.deepEqual([count(one), count(other)], [0, 4]);
+    for (const { exchange } of held) exchange.reply(embedding);
+    for (const answer of asked) assert.equal((await answer.head()).status, 200);
+    await stop();
+  });
+
+  test("are not thought busy for callers who have left", async () => {
+    await start(1, { CONNECT_TIMEOUT_MS: "100" });
+    const asked = [];
+    for (let at = 0; at < 8; at += 1) asked.push(await embed());
+    // All who wait for the one go; the other's stay.
+    for (const [at, { upstream }] of held.entries()) if (upstream === one) asked[at].reset();
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    const before = held.length;
+    for (let at = 0; at < 4; at += 1) asked.push(await embed());
+    assert.deepEqual(
+      held.slice(before).map(({ upstream }) => upstream === one),
+      [true, true, true, true],
+    );
+    for (const { exchange } of held) exchange.reply(embedding);
+    await stop();
   });
 });

@@ -62,17 +62,19 @@ export class Caller {
   }
 
   /** The same, streamed, on a socket of its own. */
-  stream(extra = {}, { headers = {}, ...options } = {}) {
+  stream(extra = {}, options) {
+    const messages = [{ role: "user", content: "Hello" }];
+    const body = { model: "text-model", messages, stream: true, ...extra };
+    return this.connect("/v1/chat/completions", body, options);
+  }
+
+  /** Any request with a JSON body, on a socket of its own. */
+  connect(path, body, { headers = {}, ...options } = {}) {
     return Connection.open(this.url, {
       method: "POST",
-      path: "/v1/chat/completions",
+      path,
       headers: { authorization: `Bearer ${this.token}`, "content-type": "application/json", ...headers },
-      body: JSON.stringify({
-        model: "text-model",
-        messages: [{ role: "user", content: "Hello" }],
-        stream: true,
-        ...extra,
-      }),
+      body: JSON.stringify(body),
       ...options,
     });
   }

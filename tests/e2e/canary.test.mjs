@@ -42,6 +42,7 @@ before(async () => {
       MAIN_KEY: canaries.plant("the backend's key"),
       SERVICE_TOKEN: canaries.plant("the service token"),
       REGISTRATION: "open",
+      BREAKER_FAILURES: "0",
       MAIL_URL: post.url,
       MAIL_FROM: "edge@example.com",
       MAIL_PASSWORD: canaries.plant("the token of the mail API"),

@@ -24,7 +24,7 @@ describe("the edge does not start", () => {
     ["BACKENDS", backend({ url: "not a url" }), "with a bad url"],
     ["BACKENDS", backend({ url: "ftp://127.0.0.1/" }), "with a url of another scheme"],
     ["BACKENDS", backend({ colour: "red" }), "with an unknown member"],
-    ["BACKENDS", backend({ weight: 0 }), "with a weight of 0"],
+    ["BACKENDS", backend({ weight: -1 }), "with a weight below 0"],
     ["BACKENDS", backend({ weight: 101 }), "with a weight over 100"],
     [
       "BACKENDS",

@@ -18,7 +18,7 @@ const KINDS = {
       list(models, { owned_by: "vllm", root: "/models/x", parent: null, max_model_len: 2048 }),
     "GET /version": () => json({ version: "0.32.0" }),
     "GET /health": () => ({ status: 200, type: "text/plain", body: "" }),
-    "GET /metrics": () => ({ status: 200, type: "text/plain", body: "vllm:num_requests_running 0\n" }),
+    "GET /metrics": ({ metrics }) => ({ status: 200, type: "text/plain", body: metrics }),
   },
   llamacpp: {
     "GET /v1/models": ({ models, capabilities }) =>

@@ -31,7 +31,10 @@ for (const stream of [false, true]) {
   describe(`${stream ? "a stream" : "a plain answer"} from a backend`, () => {
     let scene, caller;
     before(async () => {
-      scene = await openScene({ settings: { FIRST_BYTE_TIMEOUT_MS: "700", STALL_TIMEOUT_MS: "700" } });
+      scene = await openScene({
+        // One backend that fails and fails, and is to be asked all the same.
+        settings: { FIRST_BYTE_TIMEOUT_MS: "700", STALL_TIMEOUT_MS: "700", BREAKER_FAILURES: "0" },
+      });
       caller = await scene.signIn();
     });
     after(() => scene?.close());

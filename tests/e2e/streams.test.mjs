@@ -58,7 +58,7 @@ describe("bytes", () => {
   };
   for (const [title, text] of Object.entries(odd)) {
     test(`with ${title} arrive unaltered`, async () => {
-      const { stream, exchange } = await opened();
+      const { stream, exchange } = await opened({ stream_options: { include_usage: true } });
       await exchange.send(text);
       exchange.end();
       assert.equal((await stream.whole()).toString(), text);

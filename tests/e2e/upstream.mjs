@@ -25,6 +25,11 @@ class Exchange {
     return JSON.parse(this.body.toString());
   }
 
+  /** Whether it has been answered, or its connection has gone. */
+  get isOver() {
+    return this.#response.writableEnded || this.#response.destroyed;
+  }
+
   /** Status line and headers, at once. */
   sendHead(status = 200, headers = { "content-type": "text/event-stream" }) {
     this.#response.writeHead(status, headers);
@@ -85,6 +90,8 @@ export class Upstream {
     this.capabilities = capabilities;
     /** `answer`, or `hang`: questions stay without an answer. */
     this.discovery = "answer";
+    /** What a vLLM says of its work. */
+    this.metrics = "vllm:num_requests_running 0\n";
     this.#server = http.createServer((request, response) => void this.#receive(request, response));
     this.#server.requestTimeout = 0;
   }

@@ -355,6 +355,7 @@ test("the package in Node", async (t) => {
       [415, "unsupported_media_type"],
       [418, "bad_request"],
       [429, "rate_limited"],
+      [431, "headers_too_large"],
       [500, "internal_error"],
       [502, "upstream_error"],
       [503, "no_backend_available"],

@@ -3,12 +3,13 @@
 //! The account has the last word; what it said holds for `ADMISSION_LEASE_MS` in this isolate. What an
 //! isolate revokes itself is dead in it at once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use comind::account::Profile;
 use comind::auth::{Credential, Need, Rights, Scopes, parse_authorization};
+use comind::cost::Cost;
 use comind::error::{Code, Error};
 use comind::lease::{Decision, Grant, Lease, Share};
 use comind::route::Route;
@@ -22,36 +23,55 @@ use crate::config::{self, Config};
 use crate::context::RequestContext;
 use crate::storage::account::{AccountCall, Admitted, Shown};
 use crate::storage::{ACCOUNTS, Refusal, ask, know, users};
-use crate::{runtime, seed};
+use crate::{pool, runtime, seed};
 
-/// Tokens that were taken from a caller's allowance before their real number was known.
-#[derive(Clone)]
-pub struct Reservation {
-    env: Env,
-    ctx: Rc<Context>,
+/// What a request costs: so much was taken from its caller's allowance before the real number was
+/// known, which is set right once.
+#[derive(Debug)]
+pub(crate) struct Bill {
     user_id: String,
-    tokens: u64,
+    reserved: u64,
+    usage: Cell<Option<Usage>>,
+    events: Cell<u64>,
+    is_settled: Cell<bool>,
 }
 
-impl Reservation {
-    /// Corrects the allowance behind the answer to what the backend says was used. Where it says
-    /// nothing, the prompt is what was reserved and every event of the answer a token.
-    pub(crate) fn settle(self, usage: Option<Usage>, events: u64) {
-        let used = usage.map_or(self.tokens.saturating_add(events), |usage| usage.total_tokens);
-        self.correct(used);
+impl Bill {
+    const fn new(user_id: String, reserved: u64) -> Self {
+        Self { user_id, reserved, usage: Cell::new(None), events: Cell::new(0), is_settled: Cell::new(false) }
     }
 
-    /// Gives all of it back: nothing was used.
-    pub(crate) fn release(self) {
-        self.correct(0);
+    /// What is known of the answer until now: what the backend says it cost, and how many events came.
+    pub(crate) fn note(&self, usage: Option<Usage>, events: u64) {
+        self.usage.set(usage);
+        self.events.set(events);
     }
 
-    fn correct(self, used: u64) {
-        if self.tokens == used || config::current().rate_limit_tpm == 0 {
+    /// The answer is whole.
+    pub(crate) fn settle(&self, context: &RequestContext) {
+        self.correct(Cost::of_answer(self.usage.get(), self.reserved, self.events.get()), Some(context));
+    }
+
+    /// The answer was left, or broke off. Without a context what comes back stays in this isolate until
+    /// somebody else gives back.
+    pub(crate) fn settle_part(&self, context: Option<&RequestContext>) {
+        self.correct(Cost::of_part(self.usage.get(), self.reserved, self.events.get()), context);
+    }
+
+    /// Nothing was asked of a backend.
+    pub(crate) fn release(&self, context: &RequestContext) {
+        self.correct(Cost::NOTHING, Some(context));
+    }
+
+    fn correct(&self, cost: Cost, context: Option<&RequestContext>) {
+        let is_due = !self.is_settled.replace(true) && self.reserved != cost.tokens;
+        if !is_due || config::current().rate_limit_tpm == 0 {
             return;
         }
-        with_entry(&self.user_id, |entry| entry.lease.settle(self.tokens, used));
-        give_back_later(&self.env, &self.ctx, &self.user_id);
+        with_entry(&self.user_id, |entry| entry.lease.settle(self.reserved, cost.tokens));
+        if let Some(context) = context {
+            give_back_later(&context.env, &context.ctx, &self.user_id);
+        }
     }
 }
 
@@ -62,7 +82,7 @@ pub(crate) struct Admission {
     /// The session; `None` for a personal access token.
     pub session_id: Option<String>,
     /// What was taken from the allowance.
-    pub reservation: Reservation,
+    pub bill: Rc<Bill>,
 }
 
 /// The most tokens that are reserved by the length of a request: an image is long and cheap.
@@ -154,7 +174,14 @@ pub(crate) async fn admit(context: &RequestContext, route: Route) -> Result<Admi
     let (user_id, shown) = verify(context, &context.config)?;
     context.end_stage(Stage::Auth);
     seed::ensure(context).await?;
-    let tokens = if route.operation().is_some() { estimate(context) } else { 0 };
+    let tokens = match route.operation() {
+        Some(_) => {
+            // What others have left behind may be what this one needs.
+            pool::sweep(context);
+            estimate(context)
+        }
+        None => 0,
+    };
     let known = match decide(context, &user_id, &shown, tokens) {
         (Some(known), Decision::Pass { is_renewal_due }) => {
             if is_renewal_due {
@@ -180,16 +207,16 @@ pub(crate) async fn admit(context: &RequestContext, route: Route) -> Result<Admi
     };
     note_standing(context, &user_id);
     context.end_stage(Stage::Admit);
-    let reservation = Reservation { env: context.env.clone(), ctx: Rc::clone(&context.ctx), user_id, tokens };
+    let bill = Rc::new(Bill::new(user_id, tokens));
     if let Err(error) = known.rights.check(route.need()) {
-        reservation.release();
+        bill.release(context);
         return Err(error);
     }
     let session_id = match shown {
         Shown::Session(id) => Some(id),
         Shown::ApiToken(..) => None,
     };
-    Ok(Admission { profile: known.profile, session_id, reservation })
+    Ok(Admission { profile: known.profile, session_id, bill })
 }
 
 /// What the lease says, if there is one and it knows the credential.

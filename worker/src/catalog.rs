@@ -4,51 +4,16 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use comind::backend::{Answered, Balance, Catalog, Discovery, Entry, Ticket};
+use comind::backend::{Answered, Catalog, Discovery, Entry};
 use comind::types::Status;
 use futures_util::future::join_all;
 use js_sys::JsString;
 use wasm_bindgen::JsValue;
 
 use crate::config::{self, Backend, Config};
-use crate::upstream::{Failure, Limits};
-use crate::{log, runtime, upstream};
-
-/// A request under way at a backend; over when this goes, or when it has long given no sign of life.
-#[derive(Debug)]
-pub struct Outstanding {
-    ticket: Ticket,
-    patience_ms: u64,
-    renewed_ms: u64,
-}
-
-impl Outstanding {
-    /// A sign of life.
-    pub(crate) fn renew(&mut self) {
-        let now_ms = runtime::now_ms();
-        if now_ms.saturating_sub(self.renewed_ms) >= self.patience_ms / 4 {
-            self.renewed_ms = now_ms;
-            BALANCE.with_borrow_mut(|balance| balance.renew(self.ticket, now_ms.saturating_add(self.patience_ms)));
-        }
-    }
-}
-
-impl Drop for Outstanding {
-    fn drop(&mut self) {
-        BALANCE.with_borrow_mut(|balance| balance.end(self.ticket));
-    }
-}
-
-/// Picks one of these backends, and counts a request for it while it gives a sign of life every
-/// `patience_ms`.
-pub(crate) fn pick<'a>(candidates: &[&'a Backend], patience_ms: u64) -> Option<(&'a Backend, Outstanding)> {
-    let now_ms = runtime::now_ms();
-    let weights = candidates.iter().map(|backend| (backend.id.as_str(), backend.weight));
-    let until_ms = now_ms.saturating_add(patience_ms);
-    let (place, ticket) = BALANCE.with_borrow_mut(|balance| balance.begin(weights, now_ms, until_ms))?;
-    let backend = candidates.get(place)?;
-    Some((backend, Outstanding { ticket, patience_ms, renewed_ms: now_ms }))
-}
+use crate::context::RequestContext;
+use crate::upstream::Failure;
+use crate::{log, pool, runtime, upstream};
 
 struct Cached {
     catalog: Rc<Catalog>,
@@ -56,16 +21,39 @@ struct Cached {
 }
 
 thread_local! {
-    static BALANCE: RefCell<Balance> = const { RefCell::new(Balance::new()) };
     static CACHED: RefCell<Option<Cached>> = const { RefCell::new(None) };
     /// When somebody began to ask all backends; 0 when nobody is at it.
     static ASKING_SINCE_MS: Cell<u64> = const { Cell::new(0) };
 }
 
+/// A catalogue that is no older than this may be used while a fresh one is asked for.
+const STALE_FACTOR: u64 = 6;
+
+/// The catalogue for routing: when it is older than `max_age_ms` it is asked for anew behind the answer,
+/// so that no request waits for a backend that does not answer; only a very old one is waited for.
+pub(crate) async fn read(context: &RequestContext) -> Rc<Catalog> {
+    let max_age_ms = context.config.catalog_ttl_ms;
+    let now_ms = runtime::now_ms();
+    let cached = CACHED.with_borrow(|cached| {
+        let cached = cached.as_ref()?;
+        Some((now_ms.saturating_sub(cached.at_ms), Rc::clone(&cached.catalog)))
+    });
+    match cached {
+        Some((age_ms, catalog)) if age_ms <= max_age_ms => catalog,
+        Some((age_ms, catalog)) if age_ms <= max_age_ms.saturating_mul(STALE_FACTOR) => {
+            context.ctx.wait_until(async move {
+                read_anew(max_age_ms).await;
+            });
+            catalog
+        }
+        _ => read_anew(max_age_ms).await,
+    }
+}
+
 /// The catalogue, asked for anew when it is older than `max_age_ms`.
 ///
 /// One request asks; those that come meanwhile take the stale one rather than ask or wait as well.
-pub(crate) async fn read(max_age_ms: u64) -> Rc<Catalog> {
+pub(crate) async fn read_anew(max_age_ms: u64) -> Rc<Catalog> {
     let now_ms = runtime::now_ms();
     // A request that was cut off while it asked must not keep all others from asking.
     let patience_ms = 2 * u64::from(config::current().probe_timeout_ms);
@@ -86,19 +74,24 @@ pub(crate) async fn read(max_age_ms: u64) -> Rc<Catalog> {
     }
 }
 
-/// Asks a backend that lost a request whether it is there at all, and remembers the answer.
-pub(crate) async fn is_alive(backend: &Backend) -> bool {
-    let config = config::current();
-    let before = CACHED.with_borrow(|cached| cached.as_ref().map(|cached| Rc::clone(&cached.catalog)));
-    let now = discover(backend, &config, before.as_deref()).await;
-    let is_alive = now.status != Status::Down;
+/// The catalogue as people are shown it: a backend that fails requests though it answers questions is degraded.
+pub(crate) async fn read_for_people() -> Catalog {
+    let mut catalog = Catalog::clone(&*read_anew(config::current().catalog_ttl_ms).await);
+    for entry in &mut catalog.entries {
+        if entry.status == Status::Up && !pool::is_trusted(&entry.id) {
+            entry.status = Status::Degraded;
+        }
+    }
+    catalog
+}
+
+/// A backend was found dead: nothing more for it until it answers again. Gives whether that is news.
+pub(crate) fn note_down(id: &str) -> bool {
     CACHED.with_borrow_mut(|cached| {
         let entries = cached.as_mut().map(|cached| &mut Rc::make_mut(&mut cached.catalog).entries);
-        if let Some(entry) = entries.into_iter().flatten().find(|entry| entry.id == backend.id) {
-            *entry = now;
-        }
-    });
-    is_alive
+        let Some(entry) = entries.into_iter().flatten().find(|entry| entry.id == id) else { return false };
+        std::mem::replace(&mut entry.status, Status::Down) != Status::Down
+    })
 }
 
 async fn refresh() -> Rc<Catalog> {
@@ -123,11 +116,10 @@ async fn discover(backend: &Backend, config: &Config, before: Option<&Catalog>) 
     let mut probes = Vec::from_iter(discovery.poll_probe());
     let mut is_first = true;
     let mut last = None;
-    let no_caller = JsValue::UNDEFINED;
     while !probes.is_empty() {
-        let asked = probes.iter().map(|probe| {
+        let asked = probes.iter().map(async |probe| {
             let body = probe.body.as_deref().map_or(JsValue::UNDEFINED, |body| JsString::from(body).into());
-            upstream::ask(backend, probe.path, body, Limits::of_probe(config), None, &no_caller)
+            upstream::ask(backend, probe.path, &body, config).await
         });
         let asked_ms = runtime::now_ms();
         for (probe, answer) in probes.iter().zip(join_all(asked).await) {
@@ -141,7 +133,9 @@ async fn discover(backend: &Backend, config: &Config, before: Option<&Catalog>) 
                     let is_understood = discovery.handle_answer(probe, &answer.body.to_vec());
                     (!is_understood).then(|| format!("gave no list of models to {probe}"))
                 }
-                Err(Failure::Timeout) => Some(format!("gave no answer to {probe} within PROBE_TIMEOUT_MS")),
+                Err(Failure::Timeout | Failure::Deadline) => {
+                    Some(format!("gave no answer to {probe} within PROBE_TIMEOUT_MS"))
+                }
                 Err(Failure::TooLarge) => Some(format!("gave too long an answer to {probe}")),
                 Err(_) => Some("refused or broke the connection".to_owned()),
             };
@@ -154,6 +148,9 @@ async fn discover(backend: &Backend, config: &Config, before: Option<&Catalog>) 
         }
         is_first = false;
         probes = std::iter::from_fn(|| discovery.poll_probe()).collect();
+    }
+    if let Some(pulse) = discovery.pulse() {
+        pool::note_pulse(&backend.id, pulse);
     }
     Entry {
         id: backend.id.clone(),

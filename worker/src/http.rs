@@ -8,11 +8,14 @@ use comind::types::to_json;
 use js_sys::{Array, JsString, Uint8Array};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
-use worker::web_sys::{ReadableStream, Request, Response};
+use worker::web_sys::{Headers, ReadableStream, Request, Response};
 
 #[wasm_bindgen(module = "/src/js/http.js")]
 extern "C" {
     fn respond(status: u16, headers: Array, body: JsValue) -> Response;
+
+    #[wasm_bindgen(js_name = headerBytes)]
+    fn header_bytes(headers: Headers) -> u32;
 
     #[wasm_bindgen(catch, js_name = readBody)]
     async fn read_body(body: Option<ReadableStream>, limit_bytes: u32) -> Result<JsValue, JsValue>;
@@ -120,6 +123,19 @@ impl From<UpstreamFailure> for Answer {
 /// A request's header; a value that is not text counts as absent.
 pub(crate) fn header(request: &Request, name: &str) -> Option<String> {
     request.headers().get(name).ok().flatten()
+}
+
+/// Checks the size of the headers, names and values together.
+///
+/// # Errors
+///
+/// [`Code::HeadersTooLarge`].
+pub(crate) fn check_headers(request: &Request, limit_bytes: u32) -> Result<(), Error> {
+    if header_bytes(request.headers()) <= limit_bytes {
+        return Ok(());
+    }
+    let message = format!("The request's headers are larger than the limit of {limit_bytes} bytes.");
+    Err(Error::new(Code::HeadersTooLarge, message))
 }
 
 /// The path of a request, as sent, without the query.

@@ -1,7 +1,7 @@
 //! The edge: a Workers handler in front of inference servers.
 //!
-//! `router` finds the handler, `admission` lets the caller in, `handlers` do the work, `upstream` talks
-//! to backends, `storage` keeps accounts. What there is to decide, the core decides.
+//! `router` finds the handler, `admission` lets the caller in, `handlers` do the work, `job` takes an
+//! inference request to a backend that `pool` picks, `upstream` talks to backends, `storage` keeps accounts. What there is to decide, the core decides.
 
 mod admission;
 mod catalog;
@@ -11,8 +11,10 @@ mod cors;
 mod guard;
 mod handlers;
 mod http;
+mod job;
 mod log;
 mod mail;
+mod pool;
 mod relay;
 mod router;
 mod runtime;
@@ -21,6 +23,8 @@ mod sso;
 mod storage;
 mod upstream;
 
+use std::rc::Rc;
+
 use worker::web_sys::{Request, Response};
 use worker::{Context, Env, event};
 
@@ -28,5 +32,5 @@ pub use config::{SETTINGS, Setting, complaint};
 
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, ctx: Context) -> worker::Result<Response> {
-    Ok(router::answer(context::RequestContext::new(request, env, ctx)).await)
+    Ok(router::answer(&Rc::new(context::RequestContext::new(request, env, ctx))).await)
 }

@@ -1,35 +1,40 @@
 //! The core's relay, as the pump in `js/upstream.js` calls it.
 
-use comind::chat::{Relay, Verdict};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use comind::backend::{Outcome, UpstreamFailure};
+use comind::chat::Verdict;
 use comind::error::{Code, Error};
 use comind::sse::encoder::write_data;
+use js_sys::Promise;
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
 
-use crate::admission::Reservation;
-use crate::catalog::Outstanding;
-use crate::upstream::{Failure, Outcome};
+use crate::job::Job;
+use crate::upstream::Failure;
 
 /// Watches one stream. Made by the handler, used and freed by the pump.
 #[wasm_bindgen]
 pub struct StreamRelay {
-    relay: Relay,
+    job: Rc<Job>,
+    /// Why there is no stream, once that is known.
+    refusal: Rc<RefCell<Option<UpstreamFailure>>>,
     /// What [`push`](Self::push) could not hand out as a part of the chunk.
     out: Vec<u8>,
-    reservation: Option<Reservation>,
-    /// The backend has this request until the relay goes.
-    outstanding: Outstanding,
+    /// Events until now.
+    events: u64,
 }
 
-impl StreamRelay {
-    /// A relay that settles the reservation when the stream has ended.
-    pub fn new(relay: Relay, reservation: Reservation, outstanding: Outstanding) -> Self {
-        Self { relay, out: Vec::new(), reservation: Some(reservation), outstanding }
-    }
+/// Nothing that matters can come any more: `[DONE]` or the backend's own error has passed.
+const OVER: u32 = 1;
+/// The last chunk brought an event.
+const PROGRESS: u32 = 2;
 
-    fn settle(&mut self) {
-        if let Some(reservation) = self.reservation.take() {
-            reservation.settle(self.relay.usage(), self.relay.events());
-        }
+impl StreamRelay {
+    /// A relay that settles the bill when the stream has ended. A failure before it began is put into `refusal`.
+    pub(crate) const fn new(job: Rc<Job>, refusal: Rc<RefCell<Option<UpstreamFailure>>>) -> Self {
+        Self { job, refusal, out: Vec::new(), events: 0 }
     }
 }
 
@@ -38,15 +43,20 @@ impl StreamRelay {
     /// Takes a chunk. So many of its first bytes are to be written now; −1: those of
     /// [`take`](Self::take) instead.
     pub fn push(&mut self, chunk: &[u8]) -> i32 {
-        self.outstanding.renew();
-        let forward = self.relay.handle_chunk(chunk);
-        if forward.held.is_empty() && forward.chunk.start == 0 {
-            return i32::try_from(forward.chunk.end).unwrap_or(i32::MAX);
-        }
-        self.out.clear();
-        self.out.extend_from_slice(forward.held);
-        self.out.extend_from_slice(chunk.get(forward.chunk).unwrap_or_default());
-        -1
+        let length = {
+            let mut relay = self.job.relay.borrow_mut();
+            let forward = relay.handle_chunk(chunk);
+            if forward.held.is_empty() && forward.chunk.start == 0 {
+                i32::try_from(forward.chunk.end).unwrap_or(i32::MAX)
+            } else {
+                self.out.clear();
+                self.out.extend_from_slice(forward.held);
+                self.out.extend_from_slice(chunk.get(forward.chunk).unwrap_or_default());
+                -1
+            }
+        };
+        self.job.hear();
+        length
     }
 
     /// The bytes to write after a [`push`](Self::push) that gave −1.
@@ -54,51 +64,69 @@ impl StreamRelay {
         std::mem::take(&mut self.out)
     }
 
-    /// Whether nothing that matters can come any more: `[DONE]` or the backend's own error has passed.
-    pub fn is_over(&self) -> bool {
-        self.relay.is_done() || self.relay.has_failed()
+    /// What the last [`push`](Self::push) changed: 1, all that matters has come; 2, an event has.
+    pub fn state(&mut self) -> u32 {
+        let relay = self.job.relay.borrow();
+        let has_moved = relay.events() > std::mem::replace(&mut self.events, relay.events());
+        let is_over = relay.is_done() || relay.has_failed();
+        (if is_over { OVER } else { 0 }) | (if has_moved { PROGRESS } else { 0 })
+    }
+
+    /// Whether the backend lives, for a stream that has long been silent.
+    pub fn is_alive(&self) -> Promise {
+        let job = Rc::clone(&self.job);
+        future_to_promise(async move { Ok(job.is_alive().await.into()) })
     }
 
     /// The caller has gone: what has passed until now was used.
     pub fn leave(&mut self) {
-        self.settle();
+        self.job.settle_part(Outcome::Left);
     }
 
     /// The heartbeat to write now: a comment, or nothing while half an event is with the caller.
     pub fn heartbeat(&mut self) -> Vec<u8> {
-        self.outstanding.renew();
-        self.relay.heartbeat().as_bytes().to_vec()
+        self.job.renew();
+        self.job.relay.borrow_mut().heartbeat().as_bytes().to_vec()
     }
 
     /// The last bytes, when the backend has ended; `failure` when that was not an orderly end.
     #[expect(clippy::needless_pass_by_value, reason = "what wasm-bindgen hands over")]
     pub fn end(&mut self, failure: Option<String>) -> Vec<u8> {
-        let ending = self.relay.handle_end();
-        let mut bytes = ending.write.to_vec();
-        if ending.verdict == Verdict::Cut {
-            let error = match failure.as_deref().map(Failure::from_word) {
-                Some(Failure::Timeout) => {
-                    Error::new(Code::UpstreamTimeout, "The backend stopped sending in the middle of its answer.")
-                }
-                _ => Error::new(Code::UpstreamError, "The backend broke off in the middle of its answer."),
-            };
-            bytes.extend_from_slice(error_event(&error.to_json()).as_bytes());
+        let failure = failure.as_deref().map_or(Failure::Cut, Failure::from_word);
+        let (mut bytes, verdict) = {
+            let mut relay = self.job.relay.borrow_mut();
+            let ending = relay.handle_end();
+            (ending.write.to_vec(), ending.verdict)
+        };
+        self.job.hear();
+        match verdict {
+            Verdict::Whole => self.job.settle(None),
+            Verdict::Failed => self.job.settle_part(Outcome::Broken),
+            Verdict::Cut => {
+                bytes.extend_from_slice(error_event(&explain(failure).to_json()).as_bytes());
+                self.job.settle_part(failure.outcome());
+            }
         }
-        self.settle();
         bytes
     }
 
-    /// The error event for a backend that failed after the first heartbeat had gone out.
-    pub fn refuse(&mut self, outcome: Outcome) -> Vec<u8> {
-        if let Some(reservation) = self.reservation.take() {
-            reservation.release();
-        }
-        let body = match outcome.into_answer() {
-            Ok(answer) => answer.to_failure().body,
-            Err(failure) => Error::from(failure).to_json(),
-        };
+    /// The error event for a stream that did not begin, after the first heartbeat had gone out.
+    pub fn refusal(&mut self) -> Vec<u8> {
+        let refusal = self.refusal.take();
+        let body = refusal.map_or_else(|| explain(Failure::Cut).to_json(), |failure| failure.body);
         error_event(&body).into_bytes()
     }
+}
+
+/// What a caller is told of a stream that was cut.
+fn explain(failure: Failure) -> Error {
+    let (code, message) = match failure {
+        Failure::Timeout => (Code::UpstreamTimeout, "The backend stopped sending in the middle of its answer."),
+        Failure::Deadline => (Code::UpstreamTimeout, "The answer took longer than the edge allows in all."),
+        Failure::Dead => (Code::UpstreamError, "The backend stopped working in the middle of its answer."),
+        _ => (Code::UpstreamError, "The backend broke off in the middle of its answer."),
+    };
+    Error::new(code, message)
 }
 
 fn error_event(body: &str) -> String {

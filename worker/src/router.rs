@@ -1,5 +1,7 @@
 //! From a request to its handler and back.
 
+use std::rc::Rc;
+
 use comind::auth::Need;
 use comind::error::Error;
 use comind::route::{self, Match, NoMatch, Route};
@@ -11,22 +13,22 @@ use worker::web_sys::Response;
 use crate::admission::{self, Admission};
 use crate::context::RequestContext;
 use crate::handlers::{api_tokens, backends, health, inference, models, password, registration, session, sso, users};
-use crate::http::{Answer, path};
+use crate::http::{Answer, check_headers, path};
 use crate::{cors, guard};
 
 /// Answers a request. Every failure has become an answer by the time this returns.
-pub(crate) async fn answer(context: RequestContext) -> Response {
+pub(crate) async fn answer(context: &Rc<RequestContext>) -> Response {
     let method = context.request.method();
     let url = context.request.url();
     let path = path(&url);
     if matches!(method.as_str(), "GET" | "HEAD")
         && path != Route::Health.path()
         && !path.starts_with("/v1/")
-        && let Some(page) = fetch_asset(&context).await
+        && let Some(page) = fetch_asset(context).await
     {
         return page;
     }
-    let answer = match dispatch(&context, &method, path).await {
+    let answer = match dispatch(context, &method, path).await {
         Ok(answer) => answer,
         Err(error) => Answer::from(&error),
     };
@@ -35,7 +37,8 @@ pub(crate) async fn answer(context: RequestContext) -> Response {
     answer.into_response(method == "HEAD")
 }
 
-async fn dispatch(context: &RequestContext, method: &str, path: &str) -> Result<Answer, Error> {
+async fn dispatch(context: &Rc<RequestContext>, method: &str, path: &str) -> Result<Answer, Error> {
+    check_headers(&context.request, context.config.header_limit_bytes)?;
     let Match { route, id } = match route::find(method, path) {
         Ok(found) => found,
         Err(NoMatch::MethodNotAllowed(allow)) if method == "OPTIONS" => {
@@ -99,18 +102,18 @@ async fn answer_operator(context: &RequestContext, route: Route, id: &str) -> Re
     }
 }
 
-async fn answer_user(context: &RequestContext, route: Route, id: &str, caller: Admission) -> Result<Answer, Error> {
+async fn answer_user(context: &Rc<RequestContext>, route: Route, id: &str, caller: Admission) -> Result<Answer, Error> {
     if let Some(operation) = route.operation() {
         return inference::answer(context, caller, operation).await;
     }
     match route {
         Route::Me => Ok(session::me(&caller.profile)),
         Route::ChangePassword => password::change(context, caller).await,
-        Route::Models => Ok(models::list(context).await),
-        Route::Model => models::one(context, id).await,
-        Route::Backends => Ok(backends::list(context).await),
-        Route::BackendsHealth => Ok(backends::health(context).await),
-        Route::Capabilities => Ok(backends::capabilities(context).await),
+        Route::Models => Ok(models::list().await),
+        Route::Model => models::one(id).await,
+        Route::Backends => Ok(backends::list().await),
+        Route::BackendsHealth => Ok(backends::health().await),
+        Route::Capabilities => Ok(backends::capabilities().await),
         Route::ApiTokenScopes => Ok(api_tokens::scopes(&caller.profile)),
         Route::CreateApiToken => api_tokens::create(context, &caller.profile).await,
         Route::ApiTokens => api_tokens::list(context, &caller.profile).await,

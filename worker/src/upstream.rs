@@ -2,10 +2,13 @@
 
 use comind::backend::{UpstreamFailure, read_failure};
 use comind::error::{Code, Error};
+use comind::request::Edit;
 use comind::retry::parse_retry_after;
-use js_sys::{Array, JsString, Uint8Array};
+use comind::types::from_json;
+use js_sys::{Array, JsString, Promise, Uint8Array};
+use serde::de::IgnoredAny;
 use wasm_bindgen::prelude::*;
-use worker::web_sys::{Headers, ReadableStream};
+use worker::web_sys::Headers;
 
 use crate::config::{Backend, Config};
 use crate::context::Trace;
@@ -14,20 +17,34 @@ use crate::runtime;
 
 #[wasm_bindgen(module = "/src/js/upstream.js")]
 extern "C" {
-    async fn exchange(url: &str, headers: &Headers, body: JsValue, limits: JsValue, caller: &JsValue) -> JsValue;
+    /// What one request may use of backends.
+    pub(crate) type Exchange;
 
-    #[wasm_bindgen(js_name = openStream)]
-    async fn open_stream_js(
-        url: &str,
-        headers: &Headers,
-        body: JsValue,
-        limits: JsValue,
+    #[wasm_bindgen(constructor)]
+    fn new(limits: &JsValue, caller: &JsValue) -> Exchange;
+    #[wasm_bindgen(method)]
+    fn send(this: &Exchange, url: &str, headers: &Headers, body: &JsValue, stream: bool) -> Call;
+    #[wasm_bindgen(method)]
+    pub(crate) fn close(this: &Exchange);
+
+    /// A request under way.
+    pub(crate) type Call;
+
+    #[wasm_bindgen(method)]
+    async fn next(this: &Call) -> JsValue;
+    #[wasm_bindgen(method)]
+    fn stop(this: &Call, reason: &str);
+
+    #[wasm_bindgen(js_name = relayStream)]
+    pub(crate) async fn relay_stream(
+        opening: &Promise,
+        exchange: &Exchange,
+        limits: &JsValue,
         relay: StreamRelay,
-        caller: &JsValue,
     ) -> JsValue;
 
-    /// What `exchange` and `openStream` resolve to.
-    pub type Outcome;
+    /// What `next` resolves to, when there is something.
+    type Outcome;
 
     #[wasm_bindgen(method, getter)]
     fn failure(this: &Outcome) -> Option<String>;
@@ -38,36 +55,47 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     fn body(this: &Outcome) -> Uint8Array;
     #[wasm_bindgen(method, getter)]
-    fn stream(this: &Outcome) -> Option<ReadableStream>;
+    fn reader(this: &Outcome) -> Option<JsValue>;
+
+    #[wasm_bindgen(js_name = splice)]
+    fn splice_js(bytes: &Uint8Array, start: u32, end: u32, text: &str) -> Uint8Array;
 }
 
 /// Why a backend gave no answer. The words stand in `js/upstream.js`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// No connection, or it broke before the answer's head. The runtime does not say which.
     Lost,
-    /// The head or the first byte took too long.
+    /// The head, the first byte, the next one or any progress took too long.
     Timeout,
+    /// All of it took too long.
+    Deadline,
     /// The answer broke off, or never began.
     Cut,
     /// The answer is larger than we keep.
     TooLarge,
+    /// The backend was asked whether it lives, and does not.
+    Dead,
     /// The caller went away.
     Left,
 }
 
 impl Failure {
     /// The failure that JavaScript calls so.
-    pub fn from_word(word: &str) -> Self {
+    pub(crate) fn from_word(word: &str) -> Self {
         match word {
             "lost" => Self::Lost,
             "timeout" => Self::Timeout,
+            "deadline" => Self::Deadline,
+            DEAD => Self::Dead,
             "too large" => Self::TooLarge,
             "left" => Self::Left,
             _ => Self::Cut,
         }
     }
 }
+
+const DEAD: &str = "dead";
 
 /// A backend that was too slow is to be left in peace for so long, in milliseconds.
 const RETRY_AFTER_MS: u64 = 5000;
@@ -79,6 +107,15 @@ impl From<Failure> for Error {
             Failure::Timeout => {
                 Self::new(Code::UpstreamTimeout, "The backend took too long.").retry_after_ms(RETRY_AFTER_MS)
             }
+            Failure::Deadline => {
+                Self::new(Code::UpstreamTimeout, "The answer took longer than the edge allows in all.")
+                    .retry_after_ms(RETRY_AFTER_MS)
+            }
+            Failure::Dead => Self::new(
+                Code::NoBackendAvailable,
+                "The backend that had the request has stopped working. Try again soon.",
+            )
+            .retry_after_ms(RETRY_AFTER_MS),
             Failure::Cut => Self::new(Code::UpstreamError, "The backend broke off before its answer was whole."),
             Failure::TooLarge => {
                 Self::new(Code::UpstreamError, "The backend's answer is larger than the edge's limit.")
@@ -90,7 +127,7 @@ impl From<Failure> for Error {
 
 /// A backend's whole answer.
 #[derive(Debug)]
-pub struct UpstreamAnswer {
+pub(crate) struct UpstreamAnswer {
     /// Its status.
     pub status: u16,
     /// Its `Retry-After`.
@@ -100,8 +137,14 @@ pub struct UpstreamAnswer {
 }
 
 impl UpstreamAnswer {
+    /// Whether it is what a success looks like.
+    pub(crate) fn is_json_object(&self) -> bool {
+        let bytes = self.body.to_vec();
+        self.status == 200 && bytes.trim_ascii_start().starts_with(b"{") && from_json::<IgnoredAny>(&bytes).is_some()
+    }
+
     /// What this answer, not a success, becomes for the caller.
-    pub fn to_failure(&self) -> UpstreamFailure {
+    pub(crate) fn to_failure(&self) -> UpstreamFailure {
         if self.status == 200 {
             return UpstreamFailure::from(&Error::new(
                 Code::UpstreamError,
@@ -112,31 +155,45 @@ impl UpstreamAnswer {
     }
 }
 
-impl Outcome {
-    /// The answer, or why there is none.
-    pub fn into_answer(self) -> Result<UpstreamAnswer, Failure> {
-        if let Some(word) = self.failure() {
-            return Err(Failure::from_word(&word));
-        }
-        let retry_after_ms = self.retry_after().and_then(|value| parse_retry_after(&value, runtime::now_ms()));
-        Ok(UpstreamAnswer { status: self.status(), retry_after_ms, body: self.body() })
-    }
+/// What came of a call.
+pub(crate) enum Reply {
+    /// A whole answer.
+    Answer(UpstreamAnswer),
+    /// A stream that has begun; for the pump in `js/upstream.js`.
+    Stream(JsValue),
 }
 
-/// What becomes of a request for a stream.
-pub(crate) enum Opened {
-    /// The stream for the caller.
-    Stream(ReadableStream),
-    /// The backend answered whole: an error, or JSON though a stream was asked for.
-    Answer(UpstreamAnswer),
+impl Call {
+    /// What came; `None` when nothing has come for a while. To be called until something has.
+    pub(crate) async fn poll(&self) -> Option<Result<Reply, Failure>> {
+        let value = self.next().await;
+        if value.is_undefined() {
+            return None;
+        }
+        let outcome: &Outcome = value.unchecked_ref();
+        if let Some(word) = outcome.failure() {
+            return Some(Err(Failure::from_word(&word)));
+        }
+        if outcome.reader().is_some() {
+            return Some(Ok(Reply::Stream(value)));
+        }
+        let retry_after_ms = outcome.retry_after().and_then(|value| parse_retry_after(&value, runtime::now_ms()));
+        Some(Ok(Reply::Answer(UpstreamAnswer { status: outcome.status(), retry_after_ms, body: outcome.body() })))
+    }
+
+    /// Ends it: the backend does not live. The next [`poll`](Self::poll) says so.
+    pub(crate) fn give_up(&self) {
+        self.stop(DEAD);
+    }
 }
 
 /// How long and how large an answer may be; what `js/upstream.js` calls `limits`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
+    connect_ms: u32,
     first_byte_ms: u32,
     stall_ms: u32,
-    /// For the whole answer; 0 is without limit.
+    progress_ms: u32,
     total_ms: u32,
     heartbeat_ms: u32,
     answer_bytes: u32,
@@ -146,9 +203,11 @@ impl Limits {
     /// For a caller's request.
     pub(crate) const fn of_request(config: &Config) -> Self {
         Self {
+            connect_ms: config.connect_timeout_ms,
             first_byte_ms: config.first_byte_timeout_ms,
             stall_ms: config.stall_timeout_ms,
-            total_ms: 0,
+            progress_ms: config.progress_timeout_ms,
+            total_ms: config.total_timeout_ms,
             heartbeat_ms: config.heartbeat_ms,
             answer_bytes: config.answer_limit_bytes,
         }
@@ -158,14 +217,25 @@ impl Limits {
     pub(crate) const fn of_probe(config: &Config) -> Self {
         const ANSWER_BYTES: u32 = 4 << 20;
         let ms = config.probe_timeout_ms;
-        Self { first_byte_ms: ms, stall_ms: ms, total_ms: ms, heartbeat_ms: 0, answer_bytes: ANSWER_BYTES }
+        Self {
+            connect_ms: ms,
+            first_byte_ms: ms,
+            stall_ms: ms,
+            progress_ms: ms,
+            total_ms: ms,
+            heartbeat_ms: 0,
+            answer_bytes: ANSWER_BYTES,
+        }
     }
 
-    fn to_js(self) -> JsValue {
+    /// As `js/upstream.js` takes them.
+    pub(crate) fn to_js(self) -> JsValue {
         let limits = js_sys::Object::new();
         for (name, value) in [
+            ("connectMs", self.connect_ms),
             ("firstByteMs", self.first_byte_ms),
             ("stallMs", self.stall_ms),
+            ("progressMs", self.progress_ms),
             ("totalMs", self.total_ms),
             ("heartbeatMs", self.heartbeat_ms),
             ("answerLimitBytes", self.answer_bytes),
@@ -177,39 +247,52 @@ impl Limits {
     }
 }
 
-/// Asks a backend and reads its whole answer. `caller` is the caller's abort signal.
+impl Exchange {
+    /// For a request of this caller's, given by the signal; `undefined` where there is none.
+    pub(crate) fn within(limits: &JsValue, caller: &JsValue) -> Self {
+        Self::new(limits, caller)
+    }
+
+    /// Sends a request to a backend.
+    pub(crate) fn call(
+        &self,
+        backend: &Backend,
+        path: &str,
+        body: &JsValue,
+        is_stream: bool,
+        trace: Option<&Trace>,
+    ) -> Call {
+        let url = format!("{}{path}", backend.url);
+        let accept = if is_stream { "text/event-stream" } else { "application/json" };
+        self.send(&url, &headers(backend, body, accept, trace), body, is_stream)
+    }
+}
+
+/// Asks a backend something of the edge's own.
 pub(crate) async fn ask(
     backend: &Backend,
     path: &str,
-    body: JsValue,
-    limits: Limits,
-    trace: Option<&Trace>,
-    caller: &JsValue,
+    body: &JsValue,
+    config: &Config,
 ) -> Result<UpstreamAnswer, Failure> {
-    let url = format!("{}{path}", backend.url);
-    let headers = headers(backend, &body, "application/json", trace);
-    let outcome = exchange(&url, &headers, body, limits.to_js(), caller).await;
-    outcome.unchecked_into::<Outcome>().into_answer()
+    let exchange = Exchange::within(&Limits::of_probe(config).to_js(), &JsValue::UNDEFINED);
+    let call = exchange.call(backend, path, body, false, None);
+    let reply = loop {
+        if let Some(reply) = call.poll().await {
+            break reply;
+        }
+    };
+    exchange.close();
+    match reply? {
+        Reply::Answer(answer) => Ok(answer),
+        Reply::Stream(_) => Err(Failure::Cut),
+    }
 }
 
-/// Asks a backend for a stream.
-pub(crate) async fn open_stream(
-    backend: &Backend,
-    path: &str,
-    body: JsValue,
-    limits: Limits,
-    trace: &Trace,
-    relay: StreamRelay,
-    caller: &JsValue,
-) -> Result<Opened, Failure> {
-    let url = format!("{}{path}", backend.url);
-    let headers = headers(backend, &body, "text/event-stream", Some(trace));
-    let outcome = open_stream_js(&url, &headers, body, limits.to_js(), relay, caller).await;
-    let outcome = outcome.unchecked_into::<Outcome>();
-    match outcome.stream() {
-        Some(stream) => Ok(Opened::Stream(stream)),
-        None => outcome.into_answer().map(Opened::Answer),
-    }
+/// The body with an edit done.
+pub(crate) fn edited(body: &Uint8Array, edit: &Edit) -> Uint8Array {
+    let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    splice_js(body, place(edit.range.start), place(edit.range.end), &edit.text)
 }
 
 /// All that a backend gets to see besides the body. Nothing of the caller's goes in but its trace: no

@@ -298,8 +298,86 @@ fn nothing_passes_behind_the_backends_own_error_event() {
             written.extend_from_slice(forward.held);
             written.extend_from_slice(&chunk[forward.chunk]);
         }
-        assert!(written.ends_with(error), "cut at {cut}");
+        let data = data_of(&written);
+        assert_eq!(data.len(), 2, "cut at {cut}");
+        assert!(data[1].contains("upstream_error") && !data[1].contains("\"m\""), "{}", data[1]);
         let ending = relay.handle_end();
         assert_eq!((ending.verdict, ending.write), (Verdict::Failed, &b""[..]));
+    }
+}
+
+/// What the caller gets of these events, whatever the cuts.
+fn passed(rules: Rules, events: &[&str]) -> (Vec<String>, Option<Usage>) {
+    let stream = with_ends(events, "\n");
+    let (written, _, relay) = relay_in_every_cut(&|| Relay::new(1 << 16).with_rules(rules), &stream);
+    (data_of(&written), relay.usage())
+}
+
+#[test]
+fn the_usage_that_only_the_edge_asked_for_is_known_and_not_passed() {
+    const WITH: &str = r#"data: {"id":"c","choices":[{"index":0,"delta":{"content":"\"usage\":{}"}}],"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4}}"#;
+    const FIRST: &str =
+        r#"data: {"usage" : {"prompt_tokens":3,"completion_tokens":2,"total_tokens":5} , "choices":[{"index":0}]}"#;
+    let end = "data: [DONE]";
+    let spent = Some(Usage { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 });
+    let events = [WITH, FIRST, TEXT, USAGE, end];
+    let data = |event: &str| event.trim_start_matches("data: ").to_string();
+
+    let all = Rules { drop_usage_chunk: true, drop_inline_usage: true, ..Rules::default() };
+    let without = [
+        r#"{"id":"c","choices":[{"index":0,"delta":{"content":"\"usage\":{}"}}]}"#.to_string(),
+        r#"{ "choices":[{"index":0}]}"#.to_string(),
+        data(TEXT),
+    ];
+    let (written, usage) = passed(all, &events);
+    assert_eq!((&written[..3], written.len(), usage), (&without[..], 4, spent));
+
+    let inline = Rules { drop_inline_usage: true, ..Rules::default() };
+    let (written, usage) = passed(inline, &events);
+    assert_eq!((&written[..3], &written[3], written.len(), usage), (&without[..], &data(USAGE), 5, spent));
+
+    let (written, usage) = passed(Rules::default(), &events);
+    assert_eq!((written, usage), (events.map(data).to_vec(), spent));
+}
+
+#[test]
+fn a_usage_of_zeros_is_none() {
+    let zeros = r#"data: {"choices":[{"text":"a","index":0}],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}"#;
+    let rules = Rules { drop_empty_usage: true, ..Rules::default() };
+    let (written, usage) = passed(rules, &[zeros, STOP]);
+    assert_eq!((written[0].as_str(), usage), (r#"{"choices":[{"text":"a","index":0}]}"#, None));
+}
+
+#[test]
+fn llamacpp_says_what_a_stream_cost_by_its_timings() {
+    let stop = r#"data: {"choices":[{"finish_reason":"stop","index":0,"delta":{}}],"timings":{"cache_n":35,"prompt_n":1,"prompt_ms":6.4,"predicted_n":12}}"#;
+    let (written, usage) = passed(Rules::default(), &[TEXT, stop]);
+    assert_eq!(written.len(), 2);
+    assert_eq!(usage, Some(Usage { prompt_tokens: 36, completion_tokens: 12, total_tokens: 48 }));
+}
+
+#[test]
+fn odd_tool_calls_are_put_right_when_asked_to() {
+    let call = r#"data: {"id":"c","choices":[{"index":0,"delta":{"tool_calls":[{"function":{"name":"f","arguments":"{}"}}]},"finish_reason":null}]}"#;
+    let (written, _) = passed(Rules { fix_tool_calls: true, ..Rules::default() }, &[call, STOP, "data: [DONE]"]);
+    assert!(written[0].contains(r#""id":"call_c_0_0""#) && written[0].contains(r#""index":0"#), "{}", written[0]);
+    assert!(written[1].contains(r#""finish_reason":"tool_calls""#), "{}", written[1]);
+    let (written, _) = passed(Rules::default(), &[call, STOP]);
+    assert!(!written[0].contains("call_c_0_0") && written[1].contains(r#""stop""#));
+}
+
+#[test]
+fn the_backends_own_error_goes_on_in_the_documented_form() {
+    for (error, code, message) in [
+        (r#"{"code":500,"message":"secret path","type":"server_error"}"#, "upstream_error", "The backend failed"),
+        (r#"{"code":400,"message":"too long"}"#, "bad_request", "too long"),
+        (r#""out of memory""#, "upstream_error", "The backend failed"),
+        (r#"{"code":"x","message":"m"}"#, "upstream_error", "The backend failed"),
+    ] {
+        let (written, _) =
+            passed(Rules::default(), &[TEXT, &std::format!("event: error\ndata: {{\"error\":{error}}}")]);
+        let value: serde_json::Value = serde_json::from_str(&written[1]).unwrap();
+        assert_eq!(value["error"]["code"], code, "{error}");
+        assert!(value["error"]["message"].as_str().unwrap().starts_with(message), "{}", written[1]);
     }
 }

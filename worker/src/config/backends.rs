@@ -23,8 +23,10 @@ pub(crate) struct Backend {
     pub api_key: Option<Secret>,
     /// What is stated of its models.
     pub models: StatedModels,
-    /// Its share of the work, beside the others that have a model.
+    /// Its share of the work, beside the others that have a model; 0: it gets nothing new.
     pub weight: u32,
+    /// Whether it understands `stream_options`.
+    pub stream_usage: bool,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +39,7 @@ struct GivenBackend {
     #[serde(default)]
     models: StatedModels,
     weight: Option<u32>,
+    stream_usage: Option<bool>,
 }
 
 pub(super) fn parse_backends(given: Given<'_>) -> Result<Vec<Backend>, Invalid> {
@@ -83,8 +86,8 @@ pub(super) fn parse_backends(given: Given<'_>) -> Result<Vec<Backend>, Invalid> 
             },
         };
         let weight = backend.weight.unwrap_or(1);
-        if !(1..=100).contains(&weight) {
-            return complain("`weight` must be a whole number between 1 and 100.");
+        if weight > 100 {
+            return complain("`weight` must be a whole number between 0 and 100.");
         }
         backends.push(Backend {
             id: backend.id,
@@ -93,6 +96,7 @@ pub(super) fn parse_backends(given: Given<'_>) -> Result<Vec<Backend>, Invalid> 
             api_key,
             models: backend.models,
             weight,
+            stream_usage: backend.stream_usage.unwrap_or(true),
         });
     }
     Ok(backends)

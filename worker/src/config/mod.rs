@@ -73,9 +73,19 @@ settings! {
     PASSWORD_RATE_LIMIT_RPM = "300",
     MAIL_LIMIT_PER_HOUR = "5",
     HEARTBEAT_MS = "15000",
+    CONNECT_TIMEOUT_MS = "5000",
     FIRST_BYTE_TIMEOUT_MS = "300000",
     STALL_TIMEOUT_MS = "120000",
+    PROGRESS_TIMEOUT_MS = "300000",
+    TOTAL_TIMEOUT_MS = "3600000",
+    HUNG_TIMEOUT_MS = "60000",
+    BACKEND_ATTEMPTS = "3",
+    RETRY_BURST = "100",
+    BREAKER_FAILURES = "5",
+    BREAKER_OPEN_MS = "5000",
+    HEADER_LIMIT_BYTES = "32768",
     BODY_LIMIT_BYTES = "16777216",
+    NESTING_LIMIT = "128",
     ANSWER_LIMIT_BYTES = "16777216",
     EVENT_LIMIT_BYTES = "1048576",
     CATALOG_TTL_MS = "10000",
@@ -126,8 +136,28 @@ pub(crate) struct Config {
     pub heartbeat_ms: u32,
     /// How long a backend may take until the first byte of its answer.
     pub first_byte_timeout_ms: u32,
+    /// How long a backend may be silent before it is asked whether it lives.
+    pub connect_timeout_ms: u32,
     /// How long a backend may pause within an answer.
     pub stall_timeout_ms: u32,
+    /// How long a stream may go without an event, whatever comments come.
+    pub progress_timeout_ms: u32,
+    /// How long an answer may take in all, other backends included.
+    pub total_timeout_ms: u32,
+    /// How long a backend that has work may get nowhere before it is taken for dead.
+    pub hung_timeout_ms: u64,
+    /// How many backends a request may be sent to.
+    pub backend_attempts: u32,
+    /// How many requests may be sent to another backend at once; each five requests earn one more.
+    pub retry_burst: u32,
+    /// So many failures in a row, and a backend is left in peace; 0: never.
+    pub breaker_failures: u32,
+    /// For so long, the first time.
+    pub breaker_open_ms: u64,
+    /// The largest headers of a request, names and values together.
+    pub header_limit_bytes: u32,
+    /// How deep a request body may be nested.
+    pub nesting_limit: u32,
     /// The largest request body.
     pub body_limit_bytes: u32,
     /// The largest plain answer of a backend.
@@ -191,7 +221,17 @@ impl Config {
             mail_limit_per_hour: given.number("MAIL_LIMIT_PER_HOUR", 1, 1000)?,
             heartbeat_ms: given.small("HEARTBEAT_MS", 10, HOUR_MS)?,
             first_byte_timeout_ms: given.small("FIRST_BYTE_TIMEOUT_MS", 10, 24 * HOUR_MS)?,
+            connect_timeout_ms: given.small("CONNECT_TIMEOUT_MS", 10, HOUR_MS)?,
             stall_timeout_ms: given.small("STALL_TIMEOUT_MS", 10, 24 * HOUR_MS)?,
+            progress_timeout_ms: given.small("PROGRESS_TIMEOUT_MS", 10, 24 * HOUR_MS)?,
+            total_timeout_ms: given.small("TOTAL_TIMEOUT_MS", 10, 24 * HOUR_MS)?,
+            hung_timeout_ms: given.number("HUNG_TIMEOUT_MS", 10, 24 * HOUR_MS)?,
+            backend_attempts: given.small("BACKEND_ATTEMPTS", 1, 100)?,
+            retry_burst: given.small("RETRY_BURST", 0, 1_000_000)?,
+            breaker_failures: given.small("BREAKER_FAILURES", 0, 1000)?,
+            breaker_open_ms: given.number("BREAKER_OPEN_MS", 1, HOUR_MS)?,
+            header_limit_bytes: given.small("HEADER_LIMIT_BYTES", 1024, GIB)?,
+            nesting_limit: given.small("NESTING_LIMIT", 2, 10_000)?,
             body_limit_bytes: given.small("BODY_LIMIT_BYTES", 1, GIB / 16)?,
             answer_limit_bytes: given.small("ANSWER_LIMIT_BYTES", 1, GIB / 16)?,
             event_limit_bytes: given.small("EVENT_LIMIT_BYTES", 1, GIB / 16)?,
@@ -374,6 +414,16 @@ mod tests {
             ("PUBLIC_RATE_LIMIT_RPM", "-1"),
             ("PASSWORD_RATE_LIMIT_RPM", "0"),
             ("MAIL_LIMIT_PER_HOUR", "0"),
+            ("CONNECT_TIMEOUT_MS", "9"),
+            ("PROGRESS_TIMEOUT_MS", "9"),
+            ("TOTAL_TIMEOUT_MS", "0"),
+            ("HUNG_TIMEOUT_MS", "9"),
+            ("BACKEND_ATTEMPTS", "0"),
+            ("RETRY_BURST", "-1"),
+            ("BREAKER_FAILURES", "1001"),
+            ("BREAKER_OPEN_MS", "0"),
+            ("HEADER_LIMIT_BYTES", "1023"),
+            ("NESTING_LIMIT", "1"),
         ] {
             let complaint = if name == "ADMIN_EMAIL" {
                 complaint(&[(name, value), ("ADMIN_PASSWORD", "long enough to pass")])

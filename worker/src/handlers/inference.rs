@@ -1,168 +1,117 @@
 //! `POST /v1/chat/completions`, `/v1/completions` and `/v1/embeddings`: what is forwarded.
 
-use comind::backend::Served;
-use comind::chat::Relay;
-use comind::error::{Code, Error};
-use comind::request::{InferenceRequest, Operation};
-use comind::trace::Stage;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use comind::backend::{Outcome, UpstreamFailure, to_base64};
+use comind::chat::fix_completion;
+use comind::error::Error;
+use comind::request::{InferenceRequest, Operation, check_nesting};
 use comind::types::{Usage, from_json};
-use js_sys::{JsString, Reflect, Uint8Array};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::future_to_promise;
 
-use crate::admission::{Admission, Reservation};
-use crate::catalog::{self, Outstanding};
-use crate::config::Backend;
-use crate::context::{RequestContext, Trace};
+use crate::admission::Admission;
+use crate::context::RequestContext;
 use crate::http::{Answer, Body, read_json_body};
+use crate::job::{Job, Reached};
 use crate::relay::StreamRelay;
-use crate::upstream::{self, Failure, Limits, Opened, UpstreamAnswer};
+use crate::upstream::{Failure, UpstreamAnswer, relay_stream};
 
-/// A catalogue that misses a model is asked for anew when it is older than this.
-const RECENT_MS: u64 = 1000;
-
-/// Answers an inference request: the backend's own answer, as the backend gave it.
-///
-/// A backend that turns out to be gone hands its place to the next one that has the model.
+/// Answers an inference request: the backend's own answer, as the backend gave it but for its quirks.
 ///
 /// # Errors
 ///
 /// The whole table of the contract.
-pub(crate) async fn answer(context: &RequestContext, caller: Admission, operation: Operation) -> Result<Answer, Error> {
-    let answer = dispatch(context, &caller, operation).await;
-    if answer.is_err() {
-        caller.reservation.release();
-    }
-    answer
+pub(crate) async fn answer(
+    context: &Rc<RequestContext>,
+    caller: Admission,
+    operation: Operation,
+) -> Result<Answer, Error> {
+    let checked = check(context, operation).await;
+    let (request, body) = checked.inspect_err(|_| caller.bill.release(context))?;
+    let is_stream = request.stream;
+    let job = Rc::new(Job::new(context, &caller, request, body));
+    Ok(if is_stream { stream(job).await } else { plain(&job).await })
 }
 
-async fn dispatch(context: &RequestContext, caller: &Admission, operation: Operation) -> Result<Answer, Error> {
+async fn check(
+    context: &RequestContext,
+    operation: Operation,
+) -> Result<(InferenceRequest, js_sys::Uint8Array), Error> {
     let (body, bytes) = read_json_body(&context.request, context.config.body_limit_bytes).await?;
-    let request = InferenceRequest::parse(operation, &bytes)?;
-    drop(bytes);
-    let signal = Reflect::get(&context.request, &JsString::from("signal")).unwrap_or(JsValue::UNDEFINED);
-    let limits = Limits::of_request(&context.config);
-    let trace = context.trace();
-    for _ in &context.config.backends {
-        let (backend, outstanding) = choose(context, &request).await?;
-        context.end_stage(Stage::Route);
-        if caller.profile.is_admin() {
-            context.note_backend(&backend.id);
+    check_nesting(&bytes, context.config.nesting_limit)?;
+    Ok((InferenceRequest::parse(operation, &bytes)?, body))
+}
+
+async fn plain(job: &Job) -> Answer {
+    let reached = job.run().await;
+    job.exchange.close();
+    match reached {
+        Ok(Reached::Answer(answer)) => whole(job, answer),
+        Ok(Reached::Stream(_)) => unasked(job).into(),
+        Err(failure) => {
+            job.settle_part(Outcome::Left);
+            failure.into()
         }
-        let reservation = &caller.reservation;
-        let call = Call { backend, path: operation.path(), body: &body, limits, trace: &trace, signal: &signal };
-        let outcome = if request.stream {
-            let relay = Relay::new(context.config.event_limit_bytes as usize).with_choices(request.choices);
-            call.stream(relay, reservation.clone(), outstanding).await
-        } else {
-            call.plain(reservation.clone(), outstanding).await
+    }
+}
+
+/// A stream where none was asked for, or the reverse, which `run` does not give.
+fn unasked(job: &Job) -> UpstreamFailure {
+    job.settle_part(Outcome::Broken);
+    UpstreamFailure::from(&Error::from(Failure::Cut))
+}
+
+/// A whole answer.
+fn whole(job: &Job, answer: UpstreamAnswer) -> Answer {
+    let bytes = answer.body.to_vec();
+    job.settle(read_usage(&bytes));
+    let fixed = job.backend().and_then(|backend| {
+        let quirks = backend.provider.quirks();
+        let text = core::str::from_utf8(&bytes).ok()?;
+        match job.request.operation {
+            Operation::ChatCompletion if job.request.has_tools && quirks.has_odd_tool_calls => fix_completion(text),
+            Operation::Embedding if job.request.wants_base64 && quirks.ignores_base64 => to_base64(text),
+            _ => None,
+        }
+    });
+    let body = fixed.map_or(Body::Bytes(answer.body), Body::Json);
+    Answer { status: 200, headers: Vec::new(), body }
+}
+
+async fn stream(job: Rc<Job>) -> Answer {
+    let refusal: Rc<RefCell<Option<UpstreamFailure>>> = Rc::default();
+    let relay = StreamRelay::new(Rc::clone(&job), Rc::clone(&refusal));
+    let (opener, refused) = (Rc::clone(&job), Rc::clone(&refusal));
+    let opening = future_to_promise(async move {
+        let failure = match opener.run().await {
+            Ok(Reached::Stream(opened)) => return Ok(opened),
+            Ok(Reached::Answer(_)) => unasked(&opener),
+            Err(failure) => failure,
         };
-        context.end_stage(Stage::Upstream);
-        match outcome {
-            Err(Failure::Lost) if !catalog::is_alive(backend).await => {}
-            outcome => return outcome.map_err(Error::from),
-        }
+        opener.settle_part(Outcome::Left);
+        *refused.borrow_mut() = Some(failure);
+        Ok(JsValue::UNDEFINED)
+    });
+    let stream = relay_stream(&opening, &job.exchange, job.limits(), relay).await;
+    if !stream.is_undefined() {
+        return Answer { status: 200, headers: Vec::new(), body: Body::Stream(stream.unchecked_into()) };
     }
-    // Says which of the two it is: no such model, or none up that has it.
-    choose(context, &request).await?;
-    Err(Failure::Lost.into())
+    let failure = refusal.take();
+    failure.unwrap_or_else(|| UpstreamFailure::from(&Error::from(Failure::Cut))).into()
 }
 
-/// The backend for the request: of those whose model can do what is asked the one with the least to do.
-async fn choose<'a>(
-    context: &'a RequestContext,
-    request: &InferenceRequest,
-) -> Result<(&'a Backend, Outstanding), Error> {
-    let config = &context.config;
-    let mut catalog = catalog::read(config.catalog_ttl_ms).await;
-    if catalog.serving(&request.model).is_err() {
-        catalog = catalog::read(RECENT_MS.min(config.catalog_ttl_ms)).await;
-    }
-    let serving = catalog.serving(&request.model)?;
-    let is_able = |served: &Served| request.check_capabilities(&served.capabilities);
-    let able: Vec<&str> =
-        serving.iter().filter(|(_, served)| is_able(served).is_ok()).map(|(entry, _)| entry.id.as_str()).collect();
-    if able.is_empty() {
-        // What the first of them lacks, the caller is told.
-        serving.first().map_or(Ok(()), |(_, served)| is_able(served))?;
-    }
-    let candidates: Vec<&Backend> =
-        able.iter().filter_map(|&id| config.backends.iter().find(|backend| backend.id == id)).collect();
-    // A stream moves, or has a heartbeat; a plain answer may take as long as a backend may.
-    let patience_ms =
-        if request.stream { 3 * u64::from(config.heartbeat_ms) } else { u64::from(config.first_byte_timeout_ms) };
-    catalog::pick(&candidates, patience_ms)
-        .ok_or_else(|| Error::new(Code::InternalError, "The catalogue names a backend that is not configured."))
-}
-
-/// One request on its way to one backend.
-struct Call<'a> {
-    backend: &'a Backend,
-    path: &'static str,
-    body: &'a Uint8Array,
-    limits: Limits,
-    trace: &'a Trace,
-    signal: &'a JsValue,
-}
-
-impl Call<'_> {
-    async fn plain(&self, reservation: Reservation, _outstanding: Outstanding) -> Result<Answer, Failure> {
-        let answer =
-            upstream::ask(self.backend, self.path, self.body.into(), self.limits, Some(self.trace), self.signal)
-                .await?;
-        let Some(usage) = read_usage(&answer) else { return Ok(pass_failure(&answer, reservation)) };
-        reservation.settle(usage, 0);
-        Ok(Answer { status: 200, headers: Vec::new(), body: Body::Bytes(answer.body) })
-    }
-
-    async fn stream(
-        &self,
-        relay: Relay,
-        reservation: Reservation,
-        outstanding: Outstanding,
-    ) -> Result<Answer, Failure> {
-        let relay = StreamRelay::new(relay, reservation.clone(), outstanding);
-        match upstream::open_stream(
-            self.backend,
-            self.path,
-            self.body.into(),
-            self.limits,
-            self.trace,
-            relay,
-            self.signal,
-        )
-        .await?
-        {
-            Opened::Stream(stream) => Ok(Answer { status: 200, headers: Vec::new(), body: Body::Stream(stream) }),
-            Opened::Answer(answer) => Ok(pass_failure(&answer, reservation)),
-        }
-    }
-}
-
-/// What a plain answer says it cost. `None` when it is not the answer of a success: not a 200, or not
-/// a JSON object.
-#[expect(clippy::option_option, reason = "whether it is an answer, and whether it says what it cost, are two things")]
-fn read_usage(answer: &UpstreamAnswer) -> Option<Option<Usage>> {
+/// What a plain answer says it cost.
+fn read_usage(answer: &[u8]) -> Option<Usage> {
     #[derive(Deserialize)]
     struct Completion<'a> {
         #[serde(borrow)]
         usage: Option<&'a RawValue>,
     }
-    if answer.status != 200 {
-        return None;
-    }
-    let bytes = answer.body.to_vec();
-    if !bytes.trim_ascii_start().starts_with(b"{") {
-        return None;
-    }
-    let completion: Completion<'_> = from_json(&bytes)?;
+    let completion: Completion<'_> = from_json(answer)?;
     // An odd one is the caller's to wonder at: the answer passes all the same.
-    Some(completion.usage.and_then(|usage| serde_json::from_str(usage.get()).ok()))
-}
-
-/// A backend's own failure, for the caller.
-fn pass_failure(answer: &UpstreamAnswer, reservation: Reservation) -> Answer {
-    reservation.release();
-    answer.to_failure().into()
+    serde_json::from_str(completion.usage?.get()).ok()
 }

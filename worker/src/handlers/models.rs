@@ -3,12 +3,11 @@
 use comind::error::Error;
 
 use crate::catalog;
-use crate::context::RequestContext;
 use crate::http::Answer;
 
 /// What the live backends serve.
-pub(crate) async fn list(context: &RequestContext) -> Answer {
-    Answer::json(&catalog::read(context.config.catalog_ttl_ms).await.models())
+pub(crate) async fn list() -> Answer {
+    Answer::json(&catalog::read_for_people().await.models())
 }
 
 /// One model.
@@ -16,6 +15,6 @@ pub(crate) async fn list(context: &RequestContext) -> Answer {
 /// # Errors
 ///
 /// `model_not_found`, or `no_backend_available` when those that have it are down.
-pub(crate) async fn one(context: &RequestContext, id: &str) -> Result<Answer, Error> {
-    Ok(Answer::json(&catalog::read(context.config.catalog_ttl_ms).await.model(id)?))
+pub(crate) async fn one(id: &str) -> Result<Answer, Error> {
+    Ok(Answer::json(&catalog::read_for_people().await.model(id)?))
 }

@@ -7,6 +7,13 @@ export function respond(status, headers, body) {
   return new Response(body, { status, headers: fields });
 }
 
+/** How many bytes the names and values of a request's headers are. */
+export function headerBytes(headers) {
+  let bytes = 0;
+  for (const [name, value] of headers) bytes += name.length + value.length;
+  return bytes;
+}
+
 /**
  * Reads a body whole. Resolves to its bytes, or to `undefined` as soon as it is longer than
  * `limitBytes`, without having kept more than that. `onChunk` is told of each piece.

@@ -1,4 +1,4 @@
-// One call to a backend, and the way of its answer to the caller.
+// Requests to backends, and the way of their answers to the caller.
 //
 // The pump is JavaScript because every await in wasm costs a closure and a crossing; what it does
 // with the bytes is decided by the core, through `relay` (worker/src/relay.rs).
@@ -6,62 +6,57 @@ import { readBody } from "./http.js";
 
 /** Why there is no answer. The same words stand in worker/src/upstream.rs. */
 const LOST = "lost"; // no connection, or it broke before the answer's head: workerd does not say which
-const TIMEOUT = "timeout"; // the head or the first byte took too long
+const TIMEOUT = "timeout"; // the head, the first byte, the next one or any progress took too long
+const DEADLINE = "deadline"; // all of it took too long
 const CUT = "cut"; // the answer broke off, or never began
 const TOO_LARGE = "too large";
+const DEAD = "dead"; // the backend was asked whether it lives, and does not
 const LEFT = "left"; // the caller went away, or has stopped reading
 
 /** How long a backend may take to close a stream whose last event has passed. */
 const LINGER_MS = 500;
 
 /**
- * Sends a request and reads the whole answer.
+ * What one request of a caller's, or one question of the edge's own, may use of backends: one call at
+ * a time, and all of them within one deadline.
  *
- * `limits` are `firstByteMs`, `stallMs`, `totalMs` (0: none) and `answerLimitBytes`; `caller` is the
- * caller's signal, or undefined. Resolves to `{ status, retryAfter, body }` or to `{ failure }`;
- * never rejects.
+ * `limits` are `connectMs`, `firstByteMs`, `stallMs`, `progressMs`, `totalMs`, `heartbeatMs` and
+ * `answerLimitBytes`; `caller` is the caller's signal, or undefined.
  */
-export async function exchange(url, headers, body, limits, caller) {
-  const call = new Call(url, headers, body, caller);
-  const total = limits.totalMs > 0 ? setTimeout(() => call.stop(TIMEOUT), limits.totalMs) : undefined;
-  try {
-    return await call.readWhole(await call.head(limits), limits);
-  } catch {
-    return { failure: call.failure() };
-  } finally {
-    clearTimeout(total);
-    call.end();
-  }
-}
+export class Exchange {
+  #limits;
+  #caller;
+  #call = undefined;
+  #over = undefined;
+  #deadline;
+  #onLeave = () => this.stop(LEFT);
 
-/**
- * Sends a request whose answer is to be an event stream.
- *
- * The status is held back until the backend's first byte, so that an early failure keeps a real
- * status, but no longer than until the first heartbeat is due: only a write shows that a silent
- * stream's caller has gone. Resolves like `exchange` when the backend has failed by then or has
- * answered something else than a stream, and to `{ stream }` otherwise.
- */
-export async function openStream(url, headers, body, limits, relay, caller) {
-  const call = new Call(url, headers, body, caller);
-  const opening = call.open(limits).catch(() => ({ failure: call.failure() }));
-  const early = await within(opening, limits.heartbeatMs);
-  if (early && !early.reader) {
-    call.end();
-    relay.free();
-    return early;
+  constructor(limits, caller) {
+    this.#limits = limits;
+    this.#caller = caller;
+    this.#deadline = setTimeout(() => this.stop(DEADLINE), limits.totalMs);
+    caller?.addEventListener("abort", this.#onLeave);
+    if (caller?.aborted) this.stop(LEFT);
   }
-  const { readable, writable } = new IdentityTransformStream();
-  new Pump(call, writable.getWriter(), limits, relay).run(early ?? opening, !early);
-  return { stream: readable };
-}
 
-/** What a promise gives if it does so within the time, else `undefined`. */
-function within(promise, ms) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms);
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
+  /** Sends a request; the answer is the call's. A `stream` is opened, anything else read whole. */
+  send(url, headers, body, stream) {
+    this.#call = new Call(url, headers, body, stream, this.#limits);
+    if (this.#over) this.#call.stop(this.#over);
+    return this.#call;
+  }
+
+  /** Ends the call under way, and every one to come. */
+  stop(reason) {
+    this.#over ??= reason;
+    this.#call?.stop(this.#over);
+  }
+
+  close() {
+    clearTimeout(this.#deadline);
+    this.#call?.unwind();
+    this.#caller?.removeEventListener("abort", this.#onLeave);
+  }
 }
 
 /** A request under way, with one clock that can end it. */
@@ -69,48 +64,58 @@ class Call {
   #abort = new AbortController();
   #reason = undefined;
   #clock = undefined;
-  #caller;
-  #onLeave = () => this.stop(LEFT);
+  #limits;
+  #answer;
+  #patienceMs;
 
-  constructor(url, headers, body, caller) {
+  constructor(url, headers, body, stream, limits) {
+    this.#limits = limits;
+    this.#patienceMs = limits.connectMs;
     // `manual`: a backend that redirects is wrongly configured, and the key must not follow it.
-    this.init = {
+    const init = {
       method: body ? "POST" : "GET",
       headers,
       body,
       redirect: "manual",
       signal: this.#abort.signal,
     };
-    this.url = url;
-    this.#caller = caller;
-    caller?.addEventListener("abort", this.#onLeave);
-    if (caller?.aborted) this.stop(LEFT);
+    this.#answer = this.#send(url, init, stream).catch(() => ({ failure: this.failure() }));
   }
 
-  /** Waits for the answer's head. The clock goes on: it is the first byte's. */
-  async head({ firstByteMs }) {
+  /**
+   * The answer: `{ status, retryAfter, body }`, of a stream `{ call, reader, first }`, or `{ failure }`.
+   * `undefined` when there is none yet after some patience: somebody may want to see to the backend,
+   * and ask again.
+   */
+  next() {
+    const waited = within(this.#answer, this.#patienceMs);
+    this.#patienceMs = this.#limits.connectMs / 5;
+    return waited;
+  }
+
+  async #send(url, init, stream) {
+    const { firstByteMs } = this.#limits;
     this.wind(firstByteMs, TIMEOUT);
+    let response;
     try {
-      return await fetch(this.url, this.init);
+      response = await fetch(url, init);
     } catch (error) {
       this.#reason ??= LOST;
       throw error;
     }
-  }
-
-  async open(limits) {
-    const response = await this.head(limits);
     const type = response.headers.get("content-type") ?? "";
-    if (response.status !== 200 || !type.startsWith("text/event-stream")) {
-      return this.readWhole(response, limits);
+    if (!stream || response.status !== 200 || !type.startsWith("text/event-stream")) {
+      return this.#readWhole(response);
     }
+    // The clock goes on: it is the first byte's.
     const reader = response.body.getReader();
     const first = await reader.read();
     this.unwind();
-    return first.done ? { failure: CUT } : { reader, first: first.value };
+    return first.done ? { failure: CUT } : { call: this, reader, first: first.value };
   }
 
-  async readWhole(response, { stallMs, answerLimitBytes }) {
+  async #readWhole(response) {
+    const { stallMs, answerLimitBytes } = this.#limits;
     const body = await readBody(response.body, answerLimitBytes, () => this.wind(stallMs, TIMEOUT));
     this.unwind();
     if (!body) return { failure: TOO_LARGE };
@@ -128,6 +133,7 @@ class Call {
   }
 
   stop(reason) {
+    this.unwind();
     this.#reason ??= reason;
     this.#abort.abort();
   }
@@ -135,30 +141,78 @@ class Call {
   failure() {
     return this.#reason ?? CUT;
   }
-
-  end() {
-    this.unwind();
-    this.#caller?.removeEventListener("abort", this.#onLeave);
-  }
 }
+
+/**
+ * A stream for the caller, out of a promise of one from a backend.
+ *
+ * The status is held back until the backend's first byte, so that an early failure keeps a real
+ * status, but no longer than until the first heartbeat is due: only a write shows that a silent
+ * stream's caller has gone. Resolves to `undefined` when there is no stream by then and will be none
+ * (`opening` gave nothing; `relay` knows why).
+ */
+export async function relayStream(opening, exchange, limits, relay) {
+  let isOpen = false;
+  const early = await within(
+    opening.then((opened) => {
+      isOpen = true;
+      return opened;
+    }),
+    limits.heartbeatMs,
+  );
+  if (isOpen && !early) {
+    exchange.close();
+    relay.free();
+    return undefined;
+  }
+  const { readable, writable } = new IdentityTransformStream();
+  new Pump(exchange, writable.getWriter(), limits, relay).run(early ?? opening, !early);
+  return readable;
+}
+
+/** The bytes with those between `start` and `end` replaced by a text. */
+export function splice(bytes, start, end, text) {
+  const insert = new TextEncoder().encode(text);
+  const whole = new Uint8Array(bytes.byteLength - (end - start) + insert.byteLength);
+  whole.set(bytes.subarray(0, start));
+  whole.set(insert, start);
+  whole.set(bytes.subarray(end), start + insert.byteLength);
+  return whole;
+}
+
+/** What a promise gives if it does so within the time, else `undefined`. */
+function within(promise, ms) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+/** What `relay.state()` says, in bits. */
+const OVER = 1;
+const PROGRESS = 2;
 
 /** Moves a backend's stream to the caller, with heartbeats while the backend is silent. */
 class Pump {
-  #call;
+  #exchange;
   #writer;
   #limits;
   #relay;
-  /** When the backend last sent, and when something was last written to the caller. */
+  #call = undefined;
+  /** When the backend last sent, when it last sent an event, and when something was last written to the caller. */
   #heardAt = Date.now();
+  #movedAt = Date.now();
   #wroteAt = Date.now();
+  /** When somebody last wondered whether the backend lives. */
+  #doubtedAt = Date.now();
   /** Writes under way, and since when the oldest of them has made no progress. */
   #writes = 0;
   #writingSince = 0;
   #isWaiting = false;
   #timer = undefined;
 
-  constructor(call, writer, limits, relay) {
-    this.#call = call;
+  constructor(exchange, writer, limits, relay) {
+    this.#exchange = exchange;
     this.#writer = writer;
     this.#limits = limits;
     this.#relay = relay;
@@ -170,13 +224,15 @@ class Pump {
       if (isLate) await this.#write(this.#relay.heartbeat());
       this.#wait();
       const opened = await opening;
-      if (opened.reader) {
+      if (opened) {
+        this.#call = opened.call;
+        this.#movedAt = Date.now();
         const failure = await this.#move(opened.reader, opened.first);
         this.#rest();
         await this.#write(this.#relay.end(failure));
       } else {
         this.#rest();
-        await this.#write(this.#relay.refuse(opened));
+        await this.#write(this.#relay.refusal());
       }
       await this.#writer.close();
     } catch (error) {
@@ -185,7 +241,7 @@ class Pump {
       this.#relay.leave();
     } finally {
       this.#rest();
-      this.#call.end();
+      this.#exchange.close();
       this.#relay.free();
     }
   }
@@ -193,16 +249,18 @@ class Pump {
   /** Moves bytes until the backend ends. Resolves to the reason if that was not an orderly end. */
   async #move(reader, chunk) {
     for (;;) {
-      this.#heardAt = Date.now();
       this.#isWaiting = false;
       const length = this.#relay.push(chunk);
-      const isOver = this.#relay.is_over();
+      const state = this.#relay.state();
+      const pushedAt = Date.now();
       if (length === chunk.byteLength) await this.#write(chunk);
       else if (length > 0) await this.#write(chunk.subarray(0, length));
       else if (length < 0) await this.#write(this.#relay.take());
-      if (isOver) this.#call.wind(LINGER_MS, CUT);
+      if (state & OVER) this.#call.wind(LINGER_MS, CUT);
       this.#isWaiting = true;
-      this.#heardAt = Date.now();
+      this.#heardAt = this.#doubtedAt = Date.now();
+      // How long the caller took to read is not the backend's.
+      this.#movedAt = state & PROGRESS ? this.#heardAt : this.#movedAt + this.#heardAt - pushedAt;
       let next;
       try {
         next = await reader.read();
@@ -224,19 +282,21 @@ class Pump {
   }
 
   #leave(error) {
-    this.#call.stop(LEFT);
+    this.#exchange.stop(LEFT);
     this.#writer.abort(error).catch(() => {});
   }
 
   /** Sets the timer for whatever is due next; one timer for a stream's whole life, not one a chunk. */
   #wait() {
     const now = Date.now();
-    const { heartbeatMs, stallMs } = this.#limits;
+    const { heartbeatMs, stallMs, progressMs, connectMs } = this.#limits;
     // A heartbeat that is due but must not be written now is looked at again an interval later.
     const idleMs = now - this.#wroteAt;
     let dueMs = idleMs < heartbeatMs ? heartbeatMs - idleMs : heartbeatMs;
     // The backend, or the caller, may begin to be waited for at any moment until then.
     dueMs = Math.min(dueMs, this.#isWaiting ? this.#heardAt + stallMs - now : stallMs);
+    dueMs = Math.min(dueMs, this.#isWaiting ? this.#movedAt + progressMs - now : progressMs);
+    dueMs = Math.min(dueMs, this.#isWaiting ? this.#doubtedAt + connectMs - now : connectMs);
     if (this.#writes > 0) dueMs = Math.min(dueMs, this.#writingSince + stallMs - now);
     this.#timer = setTimeout(() => this.#tick(), Math.max(1, dueMs));
   }
@@ -248,19 +308,30 @@ class Pump {
 
   #tick() {
     const now = Date.now();
-    if (this.#isWaiting && now - this.#heardAt >= this.#limits.stallMs) {
+    const { heartbeatMs, stallMs, progressMs, connectMs } = this.#limits;
+    if (this.#isWaiting && (now - this.#heardAt >= stallMs || now - this.#movedAt >= progressMs)) {
       this.#call.stop(TIMEOUT);
       return;
     }
     // A caller who is connected and reads nothing must not hold a GPU for ever.
-    if (this.#writes > 0 && now - this.#writingSince >= this.#limits.stallMs) {
+    if (this.#writes > 0 && now - this.#writingSince >= stallMs) {
       this.#leave(new Error("The caller has stopped reading."));
       return;
     }
+    if (this.#isWaiting && now - this.#doubtedAt >= connectMs) this.#doubt(now);
     // A slow reader is not a silent backend: while a write is under way none is added.
-    if (this.#writes === 0 && now - this.#wroteAt >= this.#limits.heartbeatMs) {
+    if (this.#writes === 0 && now - this.#wroteAt >= heartbeatMs) {
       this.#write(this.#relay.heartbeat()).catch((error) => this.#leave(error));
     }
     this.#wait();
+  }
+
+  /** The backend has been silent for a while: is it there at all? */
+  #doubt(now) {
+    this.#doubtedAt = now;
+    const call = this.#call;
+    this.#relay.is_alive().then((isAlive) => {
+      if (!isAlive) call.stop(DEAD);
+    });
   }
 }

@@ -1,0 +1,313 @@
+//! Which of several backends is asked, and what is known of them from the requests that went there.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::affinity;
+use super::breaker::{Breaker, BreakerPolicy, Standing};
+use super::pulse::{Check, Pulse, Sign, Vitals};
+
+/// The number of a request under way at a backend.
+pub type Ticket = u64;
+
+/// A backend that could be asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// Its id in the configuration.
+    pub id: &'a str,
+    /// Its share of the work; 0 is drained: it ends what it has and gets nothing new.
+    pub weight: u32,
+}
+
+/// What became of a request at a backend.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// It was answered, be it with a refusal that is the caller's own doing.
+    Answered,
+    /// The backend said that it has too much to do (429). Nothing was accepted.
+    Busy,
+    /// The backend said that it is not ready (503). Nothing was accepted.
+    Unready,
+    /// The connection broke, or what stands before the backend failed. It may have been accepted.
+    Broken,
+    /// It took too long.
+    Slow,
+    /// The backend was asked whether it lives, and does not.
+    Dead,
+    /// The caller left, or the edge gave up for its own reasons.
+    Left,
+}
+
+/// What one isolate knows of the backends: what is under way at each, and how it went lately.
+///
+/// `T` is what belongs to a request under way and must be seen to even when the runtime ends the
+/// request without a word, as it does when the caller has gone: it comes out of [`sweep`](Self::sweep)
+/// once the request has given no sign of life for as long as it said.
+#[derive(Debug)]
+pub struct Pool<T> {
+    backends: BTreeMap<String, Backend>,
+    under_way: BTreeMap<Ticket, UnderWay<T>>,
+    policy: BreakerPolicy,
+    retries: RetryBudget,
+    picks: u64,
+    swept_ms: u64,
+}
+
+#[derive(Debug, Default)]
+struct Backend {
+    count: u32,
+    last_pick: u64,
+    breaker: Breaker,
+    /// When anything last came from it.
+    heard_ms: u64,
+    /// What others than this isolate had under way there, by its own word, and until when that is believed.
+    others: u32,
+    others_until_ms: u64,
+    vitals: Vitals,
+}
+
+#[derive(Debug)]
+struct UnderWay<T> {
+    backend: String,
+    /// When it began, or something last came for it.
+    heard_ms: u64,
+    until_ms: u64,
+    payload: T,
+}
+
+/// How seldom those without a sign of life are looked for, in milliseconds.
+const SWEEP_EVERY_MS: u64 = 1000;
+/// How long a backend's own word on its load is believed, in milliseconds.
+const OTHERS_LAST_MS: u64 = 30_000;
+/// A preferred backend may have so many quarters of its fair share under way.
+const BOUND_QUARTERS: u64 = 5;
+
+impl<T> Pool<T> {
+    /// Nothing is known. `retry_burst`: so many requests may be sent again at once.
+    #[must_use]
+    pub const fn new(policy: BreakerPolicy, retry_burst: u32) -> Self {
+        Self {
+            backends: BTreeMap::new(),
+            under_way: BTreeMap::new(),
+            policy,
+            retries: RetryBudget::new(retry_burst),
+            picks: 0,
+            swept_ms: 0,
+        }
+    }
+
+    /// Picks a backend and counts a request for it until [`end`](Self::end), or until `until_ms` unless
+    /// it is [`heard`](Self::hear) of: the backend's place among the candidates, and the request's number.
+    ///
+    /// A conversation's preferred backend is taken while it has no more than 5/4 of its fair share, and one,
+    /// under way; without a conversation, or when all are beyond, the one with the least under way for its
+    /// weight; of equals the one that was picked longest ago.
+    ///
+    /// # Errors
+    ///
+    /// Without any that gets requests: how long to wait for the first of those that are left in peace,
+    /// in milliseconds; `None` when there is nothing to wait for.
+    pub fn begin(
+        &mut self,
+        candidates: &[Candidate<'_>],
+        conversation: Option<u64>,
+        now_ms: u64,
+        until_ms: u64,
+        payload: T,
+    ) -> Result<(usize, Ticket), Option<u64>> {
+        let open: Vec<(usize, Candidate<'_>)> = candidates
+            .iter()
+            .enumerate()
+            .filter(|(_, candidate)| candidate.weight > 0 && self.admits(candidate.id, now_ms))
+            .map(|(place, candidate)| (place, *candidate))
+            .collect();
+        let Some((place, id)) = self.pick(&open, conversation, now_ms) else {
+            return Err(self.wait_ms(candidates, now_ms));
+        };
+        self.picks += 1;
+        let ticket = self.picks;
+        let backend = self.backends.entry(id.into()).or_default();
+        backend.count = backend.count.saturating_add(1);
+        backend.last_pick = ticket;
+        backend.breaker.begin(ticket, now_ms);
+        self.under_way.insert(ticket, UnderWay { backend: id.into(), heard_ms: now_ms, until_ms, payload });
+        self.retries.earn();
+        Ok((place, ticket))
+    }
+
+    /// Something came from the backend for this request: it works.
+    pub fn hear(&mut self, ticket: Ticket, now_ms: u64, until_ms: u64) {
+        let Some(under_way) = self.under_way.get_mut(&ticket) else { return };
+        under_way.until_ms = until_ms;
+        under_way.heard_ms = now_ms;
+        if let Some(backend) = self.backends.get_mut(&under_way.backend) {
+            backend.heard_ms = now_ms;
+            backend.breaker.succeed();
+        }
+    }
+
+    /// The request is still wanted, though nothing came for it.
+    pub fn renew(&mut self, ticket: Ticket, until_ms: u64) {
+        if let Some(under_way) = self.under_way.get_mut(&ticket) {
+            under_way.until_ms = until_ms;
+        }
+    }
+
+    /// A request is over. Gives back what belongs to it, unless it was swept up before.
+    pub fn end(&mut self, ticket: Ticket, outcome: Outcome, now_ms: u64) -> Option<T> {
+        let ended = self.under_way.remove(&ticket)?;
+        let backend = self.backends.entry(ended.backend).or_default();
+        backend.count = backend.count.saturating_sub(1);
+        // One that answers others has too much to do; it does not hang.
+        let is_saturated = backend.heard_ms > ended.heard_ms;
+        match outcome {
+            Outcome::Answered => {
+                backend.heard_ms = now_ms;
+                backend.breaker.succeed();
+            }
+            Outcome::Unready | Outcome::Broken => backend.breaker.fail(ticket, false, self.policy, now_ms),
+            Outcome::Slow if !is_saturated => backend.breaker.fail(ticket, false, self.policy, now_ms),
+            Outcome::Dead => backend.breaker.fail(ticket, true, self.policy, now_ms),
+            Outcome::Busy | Outcome::Slow | Outcome::Left => backend.breaker.release(ticket),
+        }
+        Some(ended.payload)
+    }
+
+    /// Takes off the requests that have given no sign of life, at most once a second: what belongs to them.
+    pub fn sweep(&mut self, now_ms: u64) -> Vec<T> {
+        if now_ms.saturating_sub(self.swept_ms) < SWEEP_EVERY_MS {
+            return Vec::new();
+        }
+        self.swept_ms = now_ms;
+        let gone: Vec<Ticket> = self
+            .under_way
+            .iter()
+            .filter(|(_, under_way)| now_ms >= under_way.until_ms)
+            .map(|(&ticket, _)| ticket)
+            .collect();
+        gone.into_iter().filter_map(|ticket| self.end(ticket, Outcome::Left, now_ms)).collect()
+    }
+
+    /// Whether a request may be sent to another backend: one for each five requests, and a few at once.
+    pub const fn spend_retry(&mut self) -> bool {
+        self.retries.spend()
+    }
+
+    /// What the backend says of its work: what others have under way there counts as load.
+    pub fn note_pulse(&mut self, id: &str, pulse: Pulse, now_ms: u64) {
+        let backend = self.backends.entry(id.into()).or_default();
+        backend.others = pulse.load.saturating_sub(backend.count);
+        backend.others_until_ms = now_ms.saturating_add(OTHERS_LAST_MS);
+    }
+
+    /// Whether a backend that has been silent should be asked if it lives: once in `every_ms`, all
+    /// requests together.
+    pub fn check(&mut self, id: &str, now_ms: u64, every_ms: u64) -> Check {
+        self.backends.entry(id.into()).or_default().vitals.check(now_ms, every_ms)
+    }
+
+    /// How it answered: whether it lives, by [`Vitals::note`].
+    pub fn note_check(&mut self, id: &str, sign: Sign, now_ms: u64, hung_ms: u64) -> bool {
+        if let Sign::Alive(Some(pulse)) = sign {
+            self.note_pulse(id, pulse, now_ms);
+        }
+        let backend = self.backends.entry(id.into()).or_default();
+        backend.vitals.note(sign, backend.heard_ms, now_ms, hung_ms)
+    }
+
+    /// How a backend stands.
+    #[must_use]
+    pub fn standing(&self, id: &str, now_ms: u64) -> Standing {
+        self.backends.get(id).map_or(Standing::Closed, |backend| backend.breaker.standing(now_ms))
+    }
+
+    fn admits(&self, id: &str, now_ms: u64) -> bool {
+        self.backends.get(id).is_none_or(|backend| backend.breaker.admits(now_ms))
+    }
+
+    fn wait_ms(&self, candidates: &[Candidate<'_>], now_ms: u64) -> Option<u64> {
+        let waits = candidates.iter().filter(|candidate| candidate.weight > 0).map(|candidate| {
+            match self.standing(candidate.id, now_ms) {
+                Standing::Open { until_ms } => until_ms.saturating_sub(now_ms),
+                Standing::Closed | Standing::HalfOpen => 1,
+            }
+        });
+        waits.min()
+    }
+
+    fn pick<'a>(
+        &self,
+        open: &[(usize, Candidate<'a>)],
+        conversation: Option<u64>,
+        now_ms: u64,
+    ) -> Option<(usize, &'a str)> {
+        let loads: Vec<u64> = open.iter().map(|(_, candidate)| self.load(candidate.id, now_ms)).collect();
+        let weight = |at: usize| open.get(at).map_or(1, |(_, candidate)| u64::from(candidate.weight));
+        let load = |at: usize| loads.get(at).copied().unwrap_or_default();
+        let places = 0..open.len();
+        let preferred = conversation.and_then(|conversation| {
+            let (all, weights) = (loads.iter().sum::<u64>() + 1, places.clone().map(weight).sum::<u64>());
+            // load + 1 ≤ ⌈5/4 · (all + 1) · weight / weights⌉ + 1
+            let has_room = |&at: &usize| load(at) <= (BOUND_QUARTERS * all * weight(at)).div_ceil(4 * weights);
+            let score = |&at: &usize| {
+                open.get(at).map(|(_, candidate)| affinity::score(conversation, candidate.id, candidate.weight))
+            };
+            places.clone().filter(has_room).max_by_key(score)
+        });
+        let lightest = || {
+            let last_pick =
+                |at: usize| open.get(at).and_then(|(_, it)| self.backends.get(it.id)).map_or(0, |it| it.last_pick);
+            // (under way + 1) / weight, compared without dividing.
+            let is_lighter = |one: usize, other: usize| {
+                let (mine, theirs) = ((load(one) + 1) * weight(other), (load(other) + 1) * weight(one));
+                mine < theirs || (mine == theirs && last_pick(one) < last_pick(other))
+            };
+            places.clone().reduce(|best, other| if is_lighter(other, best) { other } else { best })
+        };
+        let (place, candidate) = open.get(preferred.or_else(lightest)?)?;
+        Some((*place, candidate.id))
+    }
+
+    fn load(&self, id: &str, now_ms: u64) -> u64 {
+        self.backends.get(id).map_or(0, |backend| {
+            let others = if now_ms < backend.others_until_ms { backend.others } else { 0 };
+            u64::from(backend.count) + u64::from(others)
+        })
+    }
+}
+
+/// How often requests may be sent again, all together: so that a failing backend does not turn a load
+/// into twice the load.
+#[derive(Clone, Copy, Debug)]
+struct RetryBudget {
+    /// In parts of a retry.
+    parts: u64,
+    full: u64,
+}
+
+/// What one request earns: a fifth of a retry.
+const PARTS: u64 = 5;
+
+impl RetryBudget {
+    const fn new(burst: u32) -> Self {
+        Self { parts: burst as u64 * PARTS, full: burst as u64 * PARTS }
+    }
+
+    const fn earn(&mut self) {
+        if self.parts < self.full {
+            self.parts += 1;
+        }
+    }
+
+    const fn spend(&mut self) -> bool {
+        if self.parts < PARTS {
+            return false;
+        }
+        self.parts -= PARTS;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;
