@@ -154,6 +154,8 @@ impl Relay {
     /// Bytes of an unfinished event are dropped, unless its data is complete (`[DONE]`, a JSON
     /// object) and only its blank line is missing: that is added. (Ours: the standard would drop
     /// that event too, and with it the last word of servers that forget their last newline.)
+    ///
+    /// A whole answer that lacks its `[DONE]` gets it: who waits for it must not take the answer for cut.
     pub fn handle_end(&mut self) -> Ending<'_> {
         self.lent.clear();
         if !self.held.is_empty() && is_complete(&self.held) {
@@ -173,6 +175,9 @@ impl Relay {
         if verdict == Verdict::Cut && self.is_inside {
             // Half an event is with the caller. Closed, it will not swallow the error event.
             self.lent.extend_from_slice(self.boundaries.closing());
+        }
+        if verdict == Verdict::Whole && !self.watch.is_done && !self.is_inside {
+            self.lent.extend_from_slice(b"data: [DONE]\n\n");
         }
         self.held.clear();
         self.is_inside = false;

@@ -248,11 +248,11 @@ describe("a stream that has begun", () => {
     assertCut((await stream.whole()).toString(), first, "upstream_error");
   });
 
-  test("and ends with a finish reason and without [DONE] is whole: nothing is added", async () => {
+  test("and ends with a finish reason and without [DONE] is whole: it gets its [DONE]", async () => {
     const all = first + event({}, "stop");
     const { stream, exchange } = await begun(all);
     exchange.end();
-    assert.equal((await stream.whole()).toString(), all);
+    assert.equal((await stream.whole()).toString(), all + DONE);
   });
 
   test("and brings an error of the backend's own ends with it, once", async () => {

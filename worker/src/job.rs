@@ -235,7 +235,8 @@ impl Job {
     /// Something came, and has been looked at.
     pub(crate) fn hear(&self) {
         let relay = self.relay.borrow();
-        self.bill.note(relay.usage(), relay.events());
+        // An error is no part of an answer.
+        self.bill.note(relay.usage(), relay.events().saturating_sub(relay.has_failed().into()));
         let now_ms = runtime::now_ms();
         if now_ms.saturating_sub(self.noted_ms.get()) >= NOTE_EVERY_MS
             && let Some(ticket) = self.ticket.get()

@@ -144,8 +144,9 @@ fn an_event_that_lacks_only_its_blank_line_gets_it() {
         let stream = [&with_ends(&[TEXT], "\n"), tail.as_bytes()].concat();
         let (written, verdict, _) = relay_in_every_cut(&|| Relay::new(1 << 16), &stream);
         assert_eq!(verdict, Verdict::Whole, "{tail}");
-        assert_eq!(written, [&stream, missing.as_bytes()].concat(), "{tail}");
-        assert_eq!(data_of(&written).len(), 2, "{tail}");
+        let done: &[u8] = if tail == STOP { b"data: [DONE]\n\n" } else { b"" };
+        assert_eq!(written, [&stream, missing.as_bytes(), done].concat(), "{tail}");
+        assert_eq!(data_of(&written).last().map(String::as_str), Some("[DONE]"), "{tail}");
     }
     for tail in ["data: [DONE", "data: [DON\n", "data: {\"a\":", ": [DONE]", "event: x\n", "data\n"] {
         let (written, verdict, _) = relay_in_every_cut(&|| Relay::new(1 << 16), tail.as_bytes());
@@ -352,7 +353,7 @@ fn a_usage_of_zeros_is_none() {
 fn llamacpp_says_what_a_stream_cost_by_its_timings() {
     let stop = r#"data: {"choices":[{"finish_reason":"stop","index":0,"delta":{}}],"timings":{"cache_n":35,"prompt_n":1,"prompt_ms":6.4,"predicted_n":12}}"#;
     let (written, usage) = passed(Rules::default(), &[TEXT, stop]);
-    assert_eq!(written.len(), 2);
+    assert_eq!(written.len(), 3, "it gets its [DONE]");
     assert_eq!(usage, Some(Usage { prompt_tokens: 36, completion_tokens: 12, total_tokens: 48 }));
 }
 
