@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use serde::Deserialize;
 
 use super::{Provider, Pulse, Served};
+use crate::request::Operation;
 use crate::types::{Capabilities, StatedModels, from_json, to_json};
 
 /// One question to a backend.
@@ -23,7 +24,7 @@ pub struct Probe {
     subject: Subject,
 }
 
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Subject {
     /// The list of models; without it the backend is down.
     Models,
@@ -33,6 +34,8 @@ enum Subject {
     Model(usize),
     /// What it has under way.
     Pulse,
+    /// Whether it has this route: asked with the wrong method, it says 405 and not 404.
+    Route(Operation),
 }
 
 /// The dialogue with one backend.
@@ -83,16 +86,19 @@ impl Discovery {
         self.pending.pop_front()
     }
 
-    /// Takes the body of a 200 to a probe.
+    /// Takes the answer to a probe.
     ///
-    /// Gives `false` when the answer makes no sense and the backend must count as down; an answer
+    /// Gives `false` when it makes no sense and the backend must count as down; an answer
     /// about details that makes no sense only leaves the details as they were.
-    pub fn handle_answer(&mut self, probe: &Probe, body: &[u8]) -> bool {
-        match probe.subject {
-            Subject::Models => return self.handle_models(body),
-            Subject::Properties => self.handle_properties(body),
-            Subject::Model(index) => self.handle_show(index, body),
-            Subject::Pulse => self.pulse = Pulse::read(body),
+    pub fn handle_answer(&mut self, probe: &Probe, status: u16, body: &[u8]) -> bool {
+        match (probe.subject, status) {
+            (Subject::Models, 200) => return self.handle_models(body),
+            (Subject::Models, _) => return false,
+            (Subject::Properties, 200) => self.handle_properties(body),
+            (Subject::Model(index), 200) => self.handle_show(index, body),
+            (Subject::Pulse, 200) => self.pulse = Pulse::read(body),
+            (Subject::Route(operation), 404 | 405) => self.handle_route(operation, status != 404),
+            _ => {}
         }
         true
     }
@@ -145,7 +151,13 @@ impl Discovery {
                 self.pending.push_back(Probe { path: "/props", body: None, subject: Subject::Properties });
             }
             Provider::Vllm => {
-                self.pending.push_back(Probe { path: self.provider.pulse_path(), body: None, subject: Subject::Pulse });
+                let path = self.provider.pulse_path();
+                self.pending.push_back(Probe { path, body: None, subject: Subject::Pulse });
+                // It serves what its one model is for.
+                for operation in [Operation::ChatCompletion, Operation::Completion, Operation::Embedding] {
+                    let subject = Subject::Route(operation);
+                    self.pending.push_back(Probe { path: operation.path(), body: None, subject });
+                }
             }
             Provider::OpenAi => {}
         }
@@ -160,6 +172,21 @@ impl Discovery {
                 capabilities.vision = props.modalities.vision;
                 capabilities.tool_calling = props.chat_template_caps.as_ref().is_none_or(|caps| caps.supports_tools);
             }
+        }
+    }
+
+    fn handle_route(&mut self, operation: Operation, is_there: bool) {
+        for served in &mut self.found {
+            let capabilities = &mut served.capabilities;
+            match operation {
+                Operation::ChatCompletion => {
+                    capabilities.chat = is_there;
+                    capabilities.tool_calling &= is_there;
+                }
+                Operation::Completion => capabilities.completions = is_there,
+                Operation::Embedding => capabilities.embeddings = is_there,
+            }
+            capabilities.streaming = capabilities.chat || capabilities.completions;
         }
     }
 
@@ -285,7 +312,7 @@ mod tests {
         let mut discovery = Discovery::new(provider);
         while let Some(probe) = discovery.poll_probe() {
             let (_, body) = answers.iter().find(|(asked, _)| *asked == probe.to_string())?;
-            if !discovery.handle_answer(&probe, body.as_bytes()) {
+            if !discovery.handle_answer(&probe, 200, body.as_bytes()) {
                 return None;
             }
         }
@@ -314,10 +341,10 @@ mod tests {
         let show = r#"{"capabilities":["completion","vision","tools"]}"#;
         let mut discovery = Discovery::new(Provider::Ollama);
         let list = discovery.poll_probe().unwrap();
-        assert!(discovery.handle_answer(&list, tags.as_bytes()));
+        assert!(discovery.handle_answer(&list, 200, tags.as_bytes()));
         let probe = discovery.poll_probe().unwrap();
         assert_eq!(probe.body.as_deref(), Some(r#"{"model":"a"}"#));
-        assert!(discovery.handle_answer(&probe, show.as_bytes()));
+        assert!(discovery.handle_answer(&probe, 200, show.as_bytes()));
         assert_eq!(discovery.poll_probe(), None);
         let capabilities = discovery.finish(&StatedModels::new())[0].capabilities;
         assert_eq!(capabilities, Capabilities { vision: true, tool_calling: true, ..ASSUMED });
@@ -341,11 +368,27 @@ mod tests {
     fn vllm_says_what_it_has_under_way() {
         let mut discovery = Discovery::new(Provider::Vllm);
         let list = discovery.poll_probe().unwrap();
-        assert!(discovery.handle_answer(&list, br#"{"data":[{"id":"a"}]}"#));
+        assert!(discovery.handle_answer(&list, 200, br#"{"data":[{"id":"a"}]}"#));
         let metrics = discovery.poll_probe().unwrap();
         assert_eq!(metrics.to_string(), "GET /metrics");
-        discovery.handle_answer(&metrics, b"vllm:num_requests_running{} 3.0\n");
+        discovery.handle_answer(&metrics, 200, b"vllm:num_requests_running{} 3.0\n");
         assert_eq!(discovery.pulse(), Some(Pulse { load: 3, progress: 0 }));
+    }
+
+    #[test]
+    fn vllm_serves_what_it_has_routes_for() {
+        for (routes, expected) in
+            [(["/v1/chat/completions", "/v1/completions"].as_slice(), ASSUMED), (&["/v1/embeddings"], EMBEDDING)]
+        {
+            let mut discovery = Discovery::new(Provider::Vllm);
+            let list = discovery.poll_probe().unwrap();
+            discovery.handle_answer(&list, 200, br#"{"data":[{"id":"a"}]}"#);
+            while let Some(probe) = discovery.poll_probe() {
+                let status = if routes.contains(&probe.path) { 405 } else { 404 };
+                assert!(discovery.handle_answer(&probe, status, b""));
+            }
+            assert_eq!(discovery.finish(&StatedModels::new())[0].capabilities, expected);
+        }
     }
 
     #[test]

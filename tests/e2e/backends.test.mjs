@@ -8,6 +8,8 @@ import { eventually } from "./within.mjs";
 
 describe("what a model can do is found out", () => {
   const rows = [
+    ["vllm", [], { chat: true, completions: true, embeddings: false }],
+    ["vllm", ["embeddings"], { chat: false, completions: false, embeddings: true, streaming: false }],
     ["ollama", ["vision", "tools"], { vision: true, tool_calling: true }],
     ["ollama", [], { vision: false, tool_calling: false }],
     ["llamacpp", ["vision"], { vision: true }],
@@ -23,9 +25,7 @@ describe("what a model can do is found out", () => {
         assert.equal(backend.provider, kind);
         const [model] = backend.models;
         assert.equal(model.id, "m");
-        assert.equal(model.capabilities.chat, true);
-        assert.equal(model.capabilities.streaming, true);
-        for (const [name, value] of Object.entries(expected))
+        for (const [name, value] of Object.entries({ chat: true, streaming: true, ...expected }))
           assert.equal(model.capabilities[name], value, name);
         const [listed] = (await caller.get("/v1/models")).json.data;
         assert.equal(listed.owned_by, kind);

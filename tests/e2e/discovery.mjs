@@ -9,6 +9,10 @@ function json(value, status = 200) {
 const list = (models, extra) =>
   json({ object: "list", data: models.map((id) => ({ id, object: "model", created, ...extra })) });
 
+/** vLLM has the routes that its one model is for: the wrong method shows which. */
+const route = (isThere) =>
+  isThere ? json({ detail: "Method Not Allowed" }, 405) : json({ detail: "Not Found" }, 404);
+
 const KINDS = {
   openai: {
     "GET /v1/models": ({ models }) => list(models, { owned_by: "somebody" }),
@@ -18,6 +22,9 @@ const KINDS = {
       list(models, { owned_by: "vllm", root: "/models/x", parent: null, max_model_len: 2048 }),
     "GET /version": () => json({ version: "0.32.0" }),
     "GET /health": () => ({ status: 200, type: "text/plain", body: "" }),
+    "GET /v1/chat/completions": ({ capabilities }) => route(!capabilities.includes("embeddings")),
+    "GET /v1/completions": ({ capabilities }) => route(!capabilities.includes("embeddings")),
+    "GET /v1/embeddings": ({ capabilities }) => route(capabilities.includes("embeddings")),
     "GET /metrics": ({ metrics }) => ({ status: 200, type: "text/plain", body: metrics }),
   },
   llamacpp: {

@@ -128,10 +128,9 @@ async fn discover(backend: &Backend, config: &Config, before: Option<&Catalog>) 
                 last = Some(Answered { code: answer.status, latency_ms });
             }
             let complaint = match answer {
-                Ok(answer) if answer.status != 200 => Some(format!("answered {probe} with {}", answer.status)),
                 Ok(answer) => {
-                    let is_understood = discovery.handle_answer(probe, &answer.body.to_vec());
-                    (!is_understood).then(|| format!("gave no list of models to {probe}"))
+                    let is_understood = discovery.handle_answer(probe, answer.status, &answer.body.to_vec());
+                    (!is_understood).then(|| format!("answered {probe} with {} and no list of models", answer.status))
                 }
                 Err(Failure::Timeout | Failure::Deadline) => {
                     Some(format!("gave no answer to {probe} within PROBE_TIMEOUT_MS"))
