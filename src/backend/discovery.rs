@@ -34,7 +34,7 @@ enum Subject {
     Model(usize),
     /// What it has under way.
     Pulse,
-    /// Whether it has this route: asked with the wrong method, it says 405 and not 404.
+    /// Whether it has this route: asked in the wrong way, it says 405 and not 404, or 400 and not 501.
     Route(Operation),
 }
 
@@ -97,7 +97,9 @@ impl Discovery {
             (Subject::Properties, 200) => self.handle_properties(body),
             (Subject::Model(index), 200) => self.handle_show(index, body),
             (Subject::Pulse, 200) => self.pulse = Pulse::read(body),
-            (Subject::Route(operation), 404 | 405) => self.handle_route(operation, status != 404),
+            (Subject::Route(operation), 400 | 404 | 405 | 501) => {
+                self.handle_route(operation, matches!(status, 400 | 405));
+            }
             _ => {}
         }
         true
@@ -149,6 +151,9 @@ impl Discovery {
             }
             Provider::LlamaCpp => {
                 self.pending.push_back(Probe { path: "/props", body: None, subject: Subject::Properties });
+                // Without an input there is nothing to do, but it says 501 first when it cannot embed at all.
+                let (path, subject) = (Operation::Embedding.path(), Subject::Route(Operation::Embedding));
+                self.pending.push_back(Probe { path, body: Some("{}".into()), subject });
             }
             Provider::Vllm => {
                 let path = self.provider.pulse_path();
@@ -186,7 +191,7 @@ impl Discovery {
                 Operation::Completion => capabilities.completions = is_there,
                 Operation::Embedding => capabilities.embeddings = is_there,
             }
-            capabilities.streaming = capabilities.chat || capabilities.completions;
+            capabilities.streaming &= capabilities.chat || capabilities.completions;
         }
     }
 
@@ -226,7 +231,19 @@ struct ModelEntry {
     id: String,
     #[serde(default)]
     created: Option<f64>,
+    /// llama.cpp's.
+    #[serde(default)]
+    meta: Meta,
 }
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Meta {
+    vocab_type: Option<u32>,
+}
+
+/// The vocabulary of BERT and its like (llama.cpp's `LLAMA_VOCAB_TYPE_WPM`): they read and do not write.
+const WORD_PIECE: Option<u32> = Some(3);
 
 #[derive(Deserialize)]
 struct TagList {
@@ -272,7 +289,8 @@ fn read_models(body: &[u8]) -> Option<Vec<Served>> {
         let embeds = tag.is_some_and(|tag| tag.capabilities.iter().any(|name| name == "embedding"));
         let generates = tag
             .is_none_or(|tag| tag.capabilities.is_empty() || tag.capabilities.iter().any(|name| name == "completion"));
-        let capabilities = if embeds && !generates { EMBEDDING } else { ASSUMED };
+        let is_reader = (embeds && !generates) || entry.meta.vocab_type == WORD_PIECE;
+        let capabilities = if is_reader { EMBEDDING } else { ASSUMED };
         Served { created: whole_secs(entry.created), id: entry.id, capabilities }
     });
     Some(served.collect())
@@ -308,6 +326,8 @@ mod tests {
     use std::string::ToString;
     use std::vec;
 
+    const NO_EMBEDDINGS: (&str, &str) = ("POST /v1/embeddings", "");
+
     fn run(provider: Provider, answers: &[(&str, &str)], stated: &StatedModels) -> Option<Vec<Served>> {
         let mut discovery = Discovery::new(provider);
         while let Some(probe) = discovery.poll_probe() {
@@ -323,7 +343,11 @@ mod tests {
     fn llamacpp_tells_tools_and_vision_by_its_properties() {
         let models = r#"{"models":[{"name":"m","model":"m","capabilities":["completion"]}],"object":"list","data":[{"id":"m","created":1795385175}]}"#;
         let props = r#"{"modalities":{"vision":true},"chat_template_caps":{"supports_tools":false}}"#;
-        let found = run(Provider::LlamaCpp, &[("GET /v1/models", models), ("GET /props", props)], &StatedModels::new());
+        let found = run(
+            Provider::LlamaCpp,
+            &[("GET /v1/models", models), ("GET /props", props), NO_EMBEDDINGS],
+            &StatedModels::new(),
+        );
         let capabilities = Capabilities { vision: true, tool_calling: false, ..ASSUMED };
         assert_eq!(found, Some(vec![Served { id: "m".into(), created: 1_795_385_175, capabilities }]));
     }
@@ -331,8 +355,29 @@ mod tests {
     #[test]
     fn llamacpp_tells_an_embedding_model() {
         let models = r#"{"models":[{"model":"e","capabilities":["embedding"]}],"data":[{"id":"e"}]}"#;
-        let found = run(Provider::LlamaCpp, &[("GET /v1/models", models), ("GET /props", "{}")], &StatedModels::new());
+        let found = run(
+            Provider::LlamaCpp,
+            &[("GET /v1/models", models), ("GET /props", "{}"), NO_EMBEDDINGS],
+            &StatedModels::new(),
+        );
         assert_eq!(found.unwrap()[0].capabilities, EMBEDDING);
+    }
+
+    #[test]
+    fn llamacpp_says_whether_it_embeds_and_its_vocabulary_whether_it_writes() {
+        for (vocab_type, status, expected) in
+            [(2, 501, ASSUMED), (2, 400, Capabilities { embeddings: true, ..ASSUMED }), (3, 400, EMBEDDING)]
+        {
+            let mut discovery = Discovery::new(Provider::LlamaCpp);
+            let list = discovery.poll_probe().unwrap();
+            let body = format!(r#"{{"data":[{{"id":"m","meta":{{"vocab_type":{vocab_type}}}}}]}}"#);
+            assert!(discovery.handle_answer(&list, 200, body.as_bytes()));
+            while let Some(probe) = discovery.poll_probe() {
+                let status = if probe.body.is_some() { status } else { 404 };
+                assert!(discovery.handle_answer(&probe, status, b""));
+            }
+            assert_eq!(discovery.finish(&StatedModels::new())[0].capabilities, expected);
+        }
     }
 
     #[test]
@@ -398,7 +443,7 @@ mod tests {
         }
         let found = run(
             Provider::LlamaCpp,
-            &[("GET /v1/models", r#"{"data":[{"id":"m","created":-5.5}]}"#), ("GET /props", "nope")],
+            &[("GET /v1/models", r#"{"data":[{"id":"m","created":-5.5}]}"#), ("GET /props", "nope"), NO_EMBEDDINGS],
             &StatedModels::new(),
         );
         assert_eq!(found.unwrap()[0].created, 0);

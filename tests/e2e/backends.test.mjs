@@ -12,8 +12,8 @@ describe("what a model can do is found out", () => {
     ["vllm", ["embeddings"], { chat: false, completions: false, embeddings: true, streaming: false }],
     ["ollama", ["vision", "tools"], { vision: true, tool_calling: true }],
     ["ollama", [], { vision: false, tool_calling: false }],
-    ["llamacpp", ["vision"], { vision: true }],
-    ["llamacpp", [], { vision: false }],
+    ["llamacpp", ["vision"], { vision: true, embeddings: false }],
+    ["llamacpp", ["embeddings"], { vision: false, embeddings: true }],
   ];
   for (const [kind, capabilities, expected] of rows) {
     test(`from ${kind} with ${capabilities.join(" and ") || "nothing special"}`, async () => {

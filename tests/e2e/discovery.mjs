@@ -44,6 +44,10 @@ const KINDS = {
           meta: { n_ctx: 2048, n_params: 134_515_008 },
         })),
       }),
+    "POST /v1/embeddings": ({ capabilities }) =>
+      capabilities.includes("embeddings")
+        ? json({ error: { code: 400, message: '"input" or "content" must be provided' } }, 400)
+        : json({ error: { code: 501, message: "This server does not support embeddings." } }, 501),
     "GET /props": ({ models, capabilities }) =>
       json({
         default_generation_settings: { n_ctx: 2048 },

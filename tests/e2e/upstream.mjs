@@ -140,7 +140,9 @@ export class Upstream {
       return; // The edge went away in mid-request.
     }
     const question = `${request.method} ${request.url.split("?")[0]}`;
-    if (WORK.has(question)) {
+    // llama.cpp is asked for an embedding of nothing, which it refuses in one of two ways.
+    const isEmpty = this.kind === "llamacpp" && Buffer.concat(pieces).toString() === "{}";
+    if (WORK.has(question) && !isEmpty) {
       this.#deliver(new Exchange(request, response, Buffer.concat(pieces)));
       return;
     }
