@@ -7,7 +7,7 @@ setup = @scripts/setup.sh
 env = @source scripts/env.sh &&
 
 .PHONY: help setup run user build edge pkg www fmt lint no-std test-core vectors test-edge edge-test pkg-test \
-	console-test deploy-check run-test e2e test bench-auth sizes clean
+	console-test deploy-check run-test e2e test test-backends bench-auth sizes clean
 
 help: ## print this
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -83,6 +83,10 @@ run-test: build ## `make run` itself: what it keeps, how it fails and ends, the 
 e2e: build ## the quickstart on the real model, and the official openai packages
 	$(setup) model openai
 	@scripts/node-test.sh tests/e2e/real/*.test.mjs
+
+test-backends: build ## the real vLLM, Ollama and llama.cpp behind the edge (7 GB): BACKENDS_TO_TEST="vllm ollama llamacpp"
+	$(setup) model minilm $(or $(filter vllm ollama,$(BACKENDS_TO_TEST)),$(if $(BACKENDS_TO_TEST),,ollama vllm))
+	@scripts/node-test.sh tests/backends/*.test.mjs
 
 test: ## everything, in the order that fails fastest
 	$(setup) base npm

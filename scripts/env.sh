@@ -30,6 +30,9 @@ export WORKERD_BIN=$modules/@cloudflare/workerd-$workerd_platform/bin/workerd
 export COMIND_ROOT COMIND_CACHE
 export COMIND_MODEL=$COMIND_CACHE/model-$MODEL_PACKAGE_VERSION/smollm2-135m.gguf
 export COMIND_PYTHON=$COMIND_CACHE/python-xllamacpp-$XLLAMACPP_VERSION/bin/python
+export COMIND_MINILM=$COMIND_CACHE/minilm-$MINILM_VERSION/minilm.gguf
+export COMIND_OLLAMA=$COMIND_CACHE/ollama-$OLLAMA_WHEEL_VERSION
+export COMIND_VLLM=$COMIND_CACHE/vllm-$VLLM_VERSION
 export COMIND_OPENAI_PYTHON=$COMIND_CACHE/python-openai-$OPENAI_PY_VERSION/bin/python
 export WRANGLER_SEND_METRICS=false WRANGLER_HIDE_BANNER=true DO_NOT_TRACK=1
 

@@ -40,6 +40,7 @@ def arguments():
     parser.add_argument("--temperature", type=float, default=0.3, help="of requests that name none")
     parser.add_argument("--predict", type=int, default=400, help="tokens of an answer, of requests that name no limit")
     parser.add_argument("--key", help="the API key to ask for")
+    parser.add_argument("--embedding", action="store_true", help="embed texts instead of writing some")
     return parser.parse_args()
 
 
@@ -65,6 +66,9 @@ def main():
         params.chat_template = args.template.read_text()
     if args.key:
         params.api_keys = [args.key]
+    if args.embedding:
+        params.embedding = True
+        params.n_batch = params.n_ubatch = args.ctx
     server = xllamacpp.Server(params)
     print("READY", server.listening_address, flush=True)
     signal.pause()

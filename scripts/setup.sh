@@ -10,6 +10,8 @@
 #   model     llama.cpp's server and a small model     openai    Python: the official client, PyJWT
 #   chromium  the browser of the console's tests       lint      shellcheck
 #   bench     what the benchmarks compare with
+#   minilm    an embedding model                       ollama    Ollama's server
+#   vllm      vLLM for CPU, 6 GB: not among `all parts`
 set -euo pipefail
 # shellcheck source=scripts/env.sh
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
@@ -21,6 +23,8 @@ source "$COMIND_ROOT/scripts/setup/system.sh"
 source "$COMIND_ROOT/scripts/setup/rust.sh"
 # shellcheck source=scripts/setup/packages.sh
 source "$COMIND_ROOT/scripts/setup/packages.sh"
+# shellcheck source=scripts/setup/backends.sh
+source "$COMIND_ROOT/scripts/setup/backends.sh"
 
 all_parts=(base wasm no-std tools npm model openai chromium lint bench)
 parts=("$@")

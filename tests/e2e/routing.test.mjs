@@ -163,6 +163,24 @@ describe("a request moves to another backend", () => {
     });
   }
 
+  for (const stream of [false, true]) {
+    test(`or is sent again to the only one, when that broke the connection at once (${stream ? "stream" : "plain"})`, async () => {
+      await open(1);
+      let count = 0;
+      script((exchange) => ((count += 1) === 1 ? exchange.drop() : good(exchange)));
+      const answer = await chat("Hello", { stream });
+      assert.equal(answer.status, 200, answer.text);
+      count = 0;
+      script(async (exchange) => {
+        count += 1;
+        await pause(count === 1 ? 200 : 0);
+        exchange.drop();
+      });
+      assertFailure(await chat("Hello", { stream }), 502, "upstream_error");
+      assert.equal(count, 1, "not after a while: it may have worked on it");
+    });
+  }
+
   test("not when it is the caller's fault, or the backend looked at it", async () => {
     await open(2, { BREAKER_FAILURES: "0" });
     for (const status of [400, 404, 409, 413, 422, 500, 502, 504]) {

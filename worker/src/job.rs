@@ -60,6 +60,9 @@ struct Miss {
     failure: UpstreamFailure,
     /// Another backend may be asked.
     may_move: bool,
+    /// The same one may, if there is no other: a connection that was kept open is often closed by the
+    /// server in the very moment in which it is used again.
+    may_repeat: bool,
 }
 
 impl Job {
@@ -114,12 +117,13 @@ impl Job {
     /// What the caller is told: the last backend's own failure, or why there was none to ask.
     pub(crate) async fn run(&self) -> Result<Reached, UpstreamFailure> {
         let mut tried: Vec<&str> = Vec::new();
-        let mut losses = 0;
+        let (mut attempts, mut losses) = (0, 0);
         loop {
             let backend = self.choose(&tried).await.map_err(|error| UpstreamFailure::from(&error))?;
             self.context.end_stage(Stage::Route);
             tried.push(&backend.id);
-            let attempt = self.attempt(backend).await;
+            let sent_ms = runtime::now_ms();
+            let attempt = self.attempt(backend, sent_ms).await;
             self.context.end_stage(Stage::Upstream);
             let miss = match attempt {
                 Ok(reached) => return Ok(reached),
@@ -128,7 +132,11 @@ impl Job {
             self.end(miss.outcome);
             // What broke may have been accepted: it is sent again once, not more.
             losses += u32::from(miss.outcome == Outcome::Broken);
-            let may_move = miss.may_move && losses <= 1 && tried.len() < self.context.config.backend_attempts as usize;
+            attempts += 1;
+            let may_move = miss.may_move && losses <= 1 && attempts < self.context.config.backend_attempts;
+            if may_move && miss.may_repeat && self.candidates(&tried).await.is_err() {
+                tried.clear();
+            }
             if !may_move || self.candidates(&tried).await.is_err() || !pool::spend_retry() {
                 return Err(miss.failure);
             }
@@ -170,7 +178,7 @@ impl Job {
         Ok(backend)
     }
 
-    async fn attempt(&self, backend: &Backend) -> Result<Reached, Miss> {
+    async fn attempt(&self, backend: &Backend, sent_ms: u64) -> Result<Reached, Miss> {
         let quirks = backend.provider.quirks();
         let edit = self.request.edit(quirks).filter(|_| backend.stream_usage || !self.request.stream);
         if self.request.stream {
@@ -199,12 +207,14 @@ impl Job {
             Ok(Reply::Stream(opened)) => Ok(Reached::Stream(opened)),
             Ok(Reply::Answer(answer)) if !self.request.stream && answer.is_json_object() => Ok(Reached::Answer(answer)),
             Ok(Reply::Answer(answer)) => Err(Miss::refused(&answer)),
-            Err(failure) => Err(self.lost(backend, failure).await),
+            Err(failure) => Err(self.lost(backend, failure, sent_ms).await),
         }
     }
 
-    async fn lost(&self, backend: &Backend, failure: Failure) -> Miss {
+    async fn lost(&self, backend: &Backend, failure: Failure, sent_ms: u64) -> Miss {
         const JUST_ASKED_MS: u64 = 100;
+        const AT_ONCE_MS: u64 = 50;
+        let was_at_once = runtime::now_ms().saturating_sub(sent_ms) <= AT_ONCE_MS;
         let failure = match failure {
             // Died, or only broke off? The catalogue is to know, and who waits there too.
             Failure::Lost | Failure::Cut if !pool::is_alive(backend, &self.context.config, JUST_ASKED_MS).await => {
@@ -215,6 +225,7 @@ impl Job {
         Miss {
             outcome: failure.outcome(),
             may_move: matches!(failure, Failure::Lost | Failure::Cut | Failure::Dead),
+            may_repeat: failure == Failure::Lost && was_at_once,
             failure: UpstreamFailure::from(&Error::from(failure)),
         }
     }
@@ -297,7 +308,7 @@ impl Miss {
             200 | 500 | 502 | 504 => (Outcome::Broken, false),
             _ => (Outcome::Answered, false),
         };
-        Self { outcome, may_move, failure: answer.to_failure() }
+        Self { outcome, may_move, may_repeat: false, failure: answer.to_failure() }
     }
 }
 
