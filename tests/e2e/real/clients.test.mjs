@@ -1,13 +1,16 @@
-// The official OpenAI packages, pointed at the edge with only base URL and key changed.
+// Clients that others have made, pointed at the edge with only base URL and key changed: the official OpenAI
+// packages, Vercel's AI SDK, LangChain and llm.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
+import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
+import { APICallError, embed, generateText, streamText } from "ai";
 import OpenAI from "openai";
 
 import { startProduct } from "./product.mjs";
@@ -107,11 +110,117 @@ describe("npm's openai", () => {
   });
 });
 
-test("PyPI's openai lists models, chats, streams and names failures", async () => {
-  const python = process.env.COMIND_OPENAI_PYTHON;
+describe("Vercel's AI SDK", () => {
+  const prompt = "Tell a long story.";
+  const provider = (apiKey = token) =>
+    createOpenAICompatible({ name: "edge", baseURL: `${product.url}/v1`, apiKey, includeUsage: true });
+  let model;
+  before(async () => (model = await firstModel()));
+
+  test("generates a text", async () => {
+    const { text, usage, finishReason } = await generateText({
+      model: provider()(model),
+      prompt,
+      maxOutputTokens: 20,
+    });
+    assert.ok(text.length > 0);
+    assert.ok(usage.totalTokens > 0);
+    assert.equal(finishReason, "length");
+  });
+
+  test("streams one, with its usage", async () => {
+    const result = streamText({ model: provider()(model), prompt, maxOutputTokens: 30 });
+    const pieces = [];
+    for await (const piece of result.textStream) pieces.push(piece);
+    assert.ok(pieces.length >= 5 && pieces.join("").length > 0, `${pieces.length} pieces`);
+    assert.ok((await result.usage).outputTokens > 0);
+  });
+
+  test("stops a stream on its way, and goes on with the next", async () => {
+    const abort = new AbortController();
+    const result = streamText({ model: provider()(model), prompt, abortSignal: abort.signal, onError() {} });
+    for await (const _ of result.textStream) abort.abort();
+    const { text } = await generateText({ model: provider()(model), prompt, maxOutputTokens: 5 });
+    assert.ok(text.length > 0);
+  });
+
+  test("knows each failure by its status", async () => {
+    const once = { prompt, maxRetries: 0 };
+    for (const [call, status, code] of [
+      [() => generateText({ model: provider("nobody")(model), ...once }), 401, "unauthorized"],
+      [() => generateText({ model: provider()("nope"), ...once }), 404, "model_not_found"],
+      [
+        () => embed({ model: provider().textEmbeddingModel(model), value: "a", maxRetries: 0 }),
+        409,
+        "capability_not_supported",
+      ],
+    ])
+      await assert.rejects(
+        call,
+        (error) =>
+          APICallError.isInstance(error) &&
+          error.statusCode === status &&
+          JSON.parse(error.responseBody).error.code === code,
+      );
+  });
+});
+
+const python = process.env.COMIND_OPENAI_PYTHON;
+const run = promisify(execFile);
+const beside = (name) => fileURLToPath(new URL(name, import.meta.url));
+const firstModel = async () => {
+  const response = await fetch(`${product.url}/v1/models`, { headers: { authorization: `Bearer ${token}` } });
+  return (await response.json()).data[0].id;
+};
+
+test("PyPI's LangChain invokes, streams, stops early and names failures", async () => {
   assert.ok(python, "COMIND_OPENAI_PYTHON is set by scripts/env.sh: run this by `make e2e`");
-  const script = fileURLToPath(new URL("openai_client.py", import.meta.url));
-  const { stdout } = await promisify(execFile)(python, [script, `${product.url}/v1`], {
+  const { stdout } = await run(
+    python,
+    [beside("langchain_client.py"), `${product.url}/v1`, await firstModel()],
+    { env: { ...process.env, OPENAI_API_KEY: token }, timeout: 120_000 },
+  );
+  const seen = JSON.parse(stdout);
+  assert.ok(seen.answer.length > 0 && seen.again.length > 0);
+  assert.ok(seen.tokens > 0 && seen.streamed_tokens > 0);
+  assert.ok(seen.pieces >= 5 && seen.streamed.length > 0, `${seen.pieces} pieces`);
+  assert.deepEqual(seen.failures, [
+    ["OpenAIAuthenticationError", 401],
+    ["OpenAIModelNotFoundError", 404],
+  ]);
+});
+
+test("PyPI's llm answers on the command line, streamed and not", async () => {
+  const model = await firstModel();
+  const folder = await mkdtemp(join(tmpdir(), "llm-"));
+  try {
+    await writeFile(
+      join(folder, "extra-openai-models.yaml"),
+      `- model_id: edge\n  model_name: ${model}\n  api_base: ${product.url}/v1\n  api_key_name: edge\n`,
+    );
+    const llm = (key, ...args) => {
+      const options = ["-m", "edge", "-n", "-o", "max_tokens", "20", "--key", key];
+      const running = run(join(dirname(python), "llm"), [...options, "Tell a long story.", ...args], {
+        env: { ...process.env, LLM_USER_PATH: folder },
+        timeout: 120_000,
+      });
+      // It reads what is piped in, to its end.
+      running.child.stdin.end();
+      return running;
+    };
+    for (const args of [[], ["--no-stream"]]) {
+      const { stdout } = await llm(token, ...args);
+      assert.ok(stdout.trim().length > 0);
+    }
+    await assert.rejects(llm("nobody"), ({ stderr }) => /401/.test(stderr));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+test("PyPI's openai lists models, chats, streams and names failures", async () => {
+  assert.ok(python, "COMIND_OPENAI_PYTHON is set by scripts/env.sh: run this by `make e2e`");
+  const { stdout } = await run(python, [beside("openai_client.py"), `${product.url}/v1`], {
     env: { ...process.env, OPENAI_API_KEY: token },
     timeout: 120_000,
   });
