@@ -334,3 +334,65 @@ test("no path and no method gives anything but JSON, and never a server error", 
     assert.match(head.headers.get("content-type") ?? "", /^application\/json/, `HEAD ${path}`);
   }
 });
+
+describe("HEADER_LIMIT_BYTES=2048", () => {
+  let scene, caller;
+  before(async () => {
+    scene = await openScene({ settings: { HEADER_LIMIT_BYTES: "2048" } });
+    caller = await scene.signIn();
+  });
+  after(() => scene?.close());
+
+  /** A request whose headers have so many bytes, names and values together. */
+  const sized = async (bytes) => {
+    const headers = { authorization: `Bearer ${caller.token}`, "x-padding": "" };
+    const own = { host: new URL(scene.url).host, ...headers };
+    const used = Object.entries(own).reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+    headers["x-padding"] = "p".repeat(bytes - used);
+    const connection = await Connection.open(scene.url, { path: "/v1/auth/me", headers });
+    const { status, headers: answered } = await connection.head();
+    const text = (await connection.whole()).toString();
+    return { status, headers: answered, text, json: JSON.parse(text) };
+  };
+
+  test("lets headers of exactly the limit through", async () => {
+    assert.equal((await sized(2048)).status, 200);
+  });
+  test("refuses headers of one byte more, without looking at the rest", async () => {
+    assertFailure(await sized(2049), 431, "headers_too_large");
+  });
+});
+
+describe("NESTING_LIMIT=10", () => {
+  let scene, caller;
+  before(async () => {
+    scene = await openScene({ settings: { NESTING_LIMIT: "10" } });
+    caller = await scene.signIn();
+  });
+  after(() => scene?.close());
+
+  /** A body of so many levels: itself, and a schema in it. */
+  const nested = (levels) => {
+    let schema = {};
+    for (let level = 2; level < levels; level += 1) schema = { a: schema };
+    return { model: "text-model", messages: [{ role: "user", content: "{[{[" }], schema };
+  };
+
+  test("lets a body of exactly so many levels through", async () => {
+    const answer = caller.post(CHAT, nested(10));
+    (await scene.upstream.next()).reply(completion());
+    assert.equal((await answer).status, 200);
+  });
+  test("refuses one of one level more before any backend is asked", async () => {
+    assertFailure(await caller.post(CHAT, nested(11)), 400, "bad_request");
+  });
+});
+
+test("a body nested a hundred thousand levels deep is refused, and the next request is served", async () => {
+  const scene = await openScene();
+  const caller = await scene.signIn();
+  const deep = `{"model":"text-model","messages":[{"role":"user","content":"a"}],"x":${"[".repeat(100_000)}${"]".repeat(100_000)}}`;
+  assertFailure(await caller.post(CHAT, deep), 400, "bad_request");
+  assert.equal((await caller.get("/v1/models")).status, 200);
+  await scene.close();
+});
