@@ -38,6 +38,8 @@ pub(super) struct Breaker {
     /// 0 while it is closed.
     open_until_ms: u64,
     trial: Option<Ticket>,
+    /// Then another one may be tried: the last may take long, or never end.
+    next_trial_ms: u64,
 }
 
 impl Breaker {
@@ -54,14 +56,15 @@ impl Breaker {
         match self.standing(now_ms) {
             Standing::Closed => true,
             Standing::Open { .. } => false,
-            Standing::HalfOpen => self.trial.is_none(),
+            Standing::HalfOpen => self.trial.is_none() || now_ms >= self.next_trial_ms,
         }
     }
 
     /// This request goes there.
-    pub(super) const fn begin(&mut self, ticket: Ticket, now_ms: u64) {
+    pub(super) const fn begin(&mut self, ticket: Ticket, policy: BreakerPolicy, now_ms: u64) {
         if matches!(self.standing(now_ms), Standing::HalfOpen) {
             self.trial = Some(ticket);
+            self.next_trial_ms = now_ms.saturating_add(policy.open_ms);
         }
     }
 
@@ -123,16 +126,17 @@ mod tests {
     fn half_open_lets_one_through_and_that_decides() {
         let mut breaker = Breaker::default();
         breaker.fail(0, true, POLICY, 0);
-        breaker.begin(1, 100);
+        breaker.begin(1, POLICY, 100);
         assert!(!breaker.admits(100), "one is enough");
+        assert!(!breaker.admits(199) && breaker.admits(200), "for a while");
         breaker.fail(0, false, POLICY, 101);
         assert_eq!(breaker.standing(101), Standing::HalfOpen, "an old one says nothing");
         breaker.fail(1, false, POLICY, 110);
         assert_eq!(breaker.standing(110), Standing::Open { until_ms: 310 }, "twice as long");
-        breaker.begin(2, 310);
+        breaker.begin(2, POLICY, 310);
         breaker.release(2);
         assert!(breaker.admits(310), "the one that left proved nothing");
-        breaker.begin(3, 310);
+        breaker.begin(3, POLICY, 310);
         breaker.succeed();
         assert_eq!(breaker.standing(310), Standing::Closed);
         breaker.fail(4, true, POLICY, 400);
@@ -144,7 +148,7 @@ mod tests {
         let mut breaker = Breaker::default();
         let mut now_ms = 0;
         for ticket in 0..40 {
-            breaker.begin(ticket, now_ms);
+            breaker.begin(ticket, POLICY, now_ms);
             breaker.fail(ticket, true, POLICY, now_ms);
             let Standing::Open { until_ms } = breaker.standing(now_ms) else { panic!() };
             assert!(until_ms - now_ms <= 3200);

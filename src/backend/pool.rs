@@ -130,7 +130,7 @@ impl<T> Pool<T> {
         let backend = self.backends.entry(id.into()).or_default();
         backend.count = backend.count.saturating_add(1);
         backend.last_pick = ticket;
-        backend.breaker.begin(ticket, now_ms);
+        backend.breaker.begin(ticket, self.policy, now_ms);
         self.under_way.insert(ticket, UnderWay { backend: id.into(), heard_ms: now_ms, until_ms, payload });
         self.retries.earn();
         Ok((place, ticket))

@@ -154,16 +154,16 @@ impl InferenceRequest {
             Operation::ChatCompletion => {
                 let messages = Messages::parse(fields.messages)?;
                 request.has_images = messages.has_images;
-                request.beginning = Some(hash(&[request.model.as_bytes(), messages.beginning.as_bytes()]));
+                request.beginning = Some(hash_beginning(&request.model, messages.beginning));
                 let tools: Option<Vec<&RawValue>> = optional(fields.tools, "tools", "an array")?;
                 request.has_tools = tools.is_some_and(|tools| !tools.is_empty());
                 at_least_one(fields.max_completion_tokens, "max_completion_tokens")?;
             }
             Operation::Completion => {
                 request.choices = texts(fields.prompt, "prompt")?;
-                let prompt = fields.prompt.map_or("", RawValue::get).as_bytes();
-                let beginning = prompt.get(..BEGINNING_BYTES).unwrap_or(prompt);
-                request.beginning = Some(hash(&[request.model.as_bytes(), beginning]));
+                let prompt = fields.prompt.map_or("", RawValue::get);
+                let beginning = prompt.get(..prompt.floor_char_boundary(BEGINNING_BYTES)).unwrap_or(prompt);
+                request.beginning = Some(hash_beginning(&request.model, beginning));
             }
             Operation::Embedding => {
                 texts(fields.input, "input")?;
@@ -234,6 +234,17 @@ impl InferenceRequest {
 
 /// So much of a prompt tells it from others; ours: vLLM's blocks are 16 tokens.
 const BEGINNING_BYTES: usize = 1024;
+
+/// The same for all turns of a conversation, in a time that does not grow with it: of a long beginning the
+/// first part, the last and the length count.
+fn hash_beginning(model: &str, beginning: &str) -> u64 {
+    const FIRST_BYTES: usize = 16 * 1024;
+    const LAST_BYTES: usize = 1024;
+    let bytes = beginning.as_bytes();
+    let first = bytes.get(..FIRST_BYTES).unwrap_or(bytes);
+    let last = bytes.get(bytes.len().saturating_sub(LAST_BYTES)..).unwrap_or_default();
+    hash(&[model.as_bytes(), first, last, &bytes.len().to_le_bytes()])
+}
 
 const ENCODINGS: &str = "`float` or `base64`";
 

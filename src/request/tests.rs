@@ -233,6 +233,12 @@ fn all_turns_of_a_conversation_begin_alike() {
     assert_ne!(beginning(first), beginning(&first.replace("\"a\"", "\"b\"")));
     assert_ne!(beginning(first), beginning(&first.replace("\"s\"", "\"t\"")));
     assert!(beginning(r#"{"role":"system","content":"s"}"#).is_some());
+    let long = |word: &str| {
+        let system = "s".repeat(100_000);
+        beginning(&std::format!(r#"{{"role":"system","content":"{system}"}},{{"role":"user","content":"{word}"}}"#))
+    };
+    assert_eq!(long("a"), long("a"));
+    assert_ne!(long("a"), long("b"));
 }
 
 #[test]

@@ -26,19 +26,28 @@ use crate::storage::{ACCOUNTS, Refusal, ask, know, users};
 use crate::{pool, runtime, seed};
 
 /// What a request costs: so much was taken from its caller's allowance before the real number was
-/// known, which is set right once.
+/// known, which is set right when it is.
 #[derive(Debug)]
 pub(crate) struct Bill {
     user_id: String,
     reserved: u64,
+    /// What the caller has been charged until now.
+    charged: Cell<u64>,
     usage: Cell<Option<Usage>>,
     events: Cell<u64>,
-    is_settled: Cell<bool>,
+    is_final: Cell<bool>,
 }
 
 impl Bill {
     const fn new(user_id: String, reserved: u64) -> Self {
-        Self { user_id, reserved, usage: Cell::new(None), events: Cell::new(0), is_settled: Cell::new(false) }
+        Self {
+            user_id,
+            reserved,
+            charged: Cell::new(reserved),
+            usage: Cell::new(None),
+            events: Cell::new(0),
+            is_final: Cell::new(false),
+        }
     }
 
     /// What is known of the answer until now: what the backend says it cost, and how many events came.
@@ -50,10 +59,11 @@ impl Bill {
     /// The answer is whole.
     pub(crate) fn settle(&self, context: &RequestContext) {
         self.correct(Cost::of_answer(self.usage.get(), self.reserved, self.events.get()), Some(context));
+        self.is_final.set(true);
     }
 
-    /// The answer was left, or broke off. Without a context what comes back stays in this isolate until
-    /// somebody else gives back.
+    /// The answer was left, or broke off, as far as is known: should it go on after all, it is settled
+    /// again. Without a context what comes back stays in this isolate until somebody else gives back.
     pub(crate) fn settle_part(&self, context: Option<&RequestContext>) {
         self.correct(Cost::of_part(self.usage.get(), self.reserved, self.events.get()), context);
     }
@@ -64,11 +74,14 @@ impl Bill {
     }
 
     fn correct(&self, cost: Cost, context: Option<&RequestContext>) {
-        let is_due = !self.is_settled.replace(true) && self.reserved != cost.tokens;
-        if !is_due || config::current().rate_limit_tpm == 0 {
+        if self.is_final.get() || config::current().rate_limit_tpm == 0 {
             return;
         }
-        with_entry(&self.user_id, |entry| entry.lease.settle(self.reserved, cost.tokens));
+        let charged = self.charged.replace(cost.tokens);
+        if charged == cost.tokens {
+            return;
+        }
+        with_entry(&self.user_id, |entry| entry.lease.settle(charged, cost.tokens));
         if let Some(context) = context {
             give_back_later(&context.env, &context.ctx, &self.user_id);
         }

@@ -75,7 +75,7 @@ impl Job {
     ) -> Self {
         let config = &context.config;
         let signal = Reflect::get(&context.request, &JsString::from("signal")).unwrap_or(JsValue::UNDEFINED);
-        let limits = Limits::of_request(config).to_js();
+        let limits = Limits::of_requests(config);
         // While nothing comes, a stream has its heartbeats, and a plain request asks whether the backend lives.
         let patience_ms =
             MISSED_HEARTBEATS * u64::from(if request.stream { config.heartbeat_ms } else { config.connect_timeout_ms });

@@ -72,6 +72,11 @@ impl StreamRelay {
         (if is_over { OVER } else { 0 }) | (if has_moved { PROGRESS } else { 0 })
     }
 
+    /// The stream is still wanted, however slowly its caller reads.
+    pub fn renew(&self) {
+        self.job.renew();
+    }
+
     /// Whether the backend lives, for a stream that has long been silent.
     pub fn is_alive(&self) -> Promise {
         let job = Rc::clone(&self.job);

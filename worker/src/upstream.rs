@@ -1,5 +1,7 @@
 //! Calls to backends.
 
+use std::cell::OnceCell;
+
 use comind::backend::{UpstreamFailure, read_failure};
 use comind::error::{Code, Error};
 use comind::request::Edit;
@@ -201,7 +203,7 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// For a caller's request.
-    pub(crate) const fn of_request(config: &Config) -> Self {
+    const fn of_request(config: &Config) -> Self {
         Self {
             connect_ms: config.connect_timeout_ms,
             first_byte_ms: config.first_byte_timeout_ms,
@@ -214,7 +216,7 @@ impl Limits {
     }
 
     /// For a question of the edge's own about what a backend has.
-    pub(crate) const fn of_probe(config: &Config) -> Self {
+    const fn of_probe(config: &Config) -> Self {
         const ANSWER_BYTES: u32 = 4 << 20;
         let ms = config.probe_timeout_ms;
         Self {
@@ -228,8 +230,15 @@ impl Limits {
         }
     }
 
-    /// As `js/upstream.js` takes them.
-    pub(crate) fn to_js(self) -> JsValue {
+    /// Those of every caller's request, as `js/upstream.js` takes them.
+    pub(crate) fn of_requests(config: &Config) -> JsValue {
+        thread_local! {
+            static LIMITS: OnceCell<JsValue> = const { OnceCell::new() };
+        }
+        LIMITS.with(|limits| limits.get_or_init(|| Self::of_request(config).to_js()).clone())
+    }
+
+    fn to_js(self) -> JsValue {
         let limits = js_sys::Object::new();
         for (name, value) in [
             ("connectMs", self.connect_ms),

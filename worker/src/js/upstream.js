@@ -318,6 +318,7 @@ class Pump {
       this.#leave(new Error("The caller has stopped reading."));
       return;
     }
+    this.#relay.renew();
     if (this.#isWaiting && now - this.#doubtedAt >= connectMs) this.#doubt(now);
     // A slow reader is not a silent backend: while a write is under way none is added.
     if (this.#writes === 0 && now - this.#wroteAt >= heartbeatMs) {
