@@ -43,6 +43,7 @@ before(async () => {
       SERVICE_TOKEN: canaries.plant("the service token"),
       REGISTRATION: "open",
       BREAKER_FAILURES: "0",
+      BACKEND_ATTEMPTS: "1",
       MAIL_URL: post.url,
       MAIL_FROM: "edge@example.com",
       MAIL_PASSWORD: canaries.plant("the token of the mail API"),

@@ -125,6 +125,7 @@ before(async () => {
       RATE_LIMIT_TPM: String(TOKENS),
       ADMISSION_LEASE_MS: "0",
       BREAKER_FAILURES: "0",
+      BACKEND_ATTEMPTS: "1",
       HEARTBEAT_MS: "200",
       CONNECT_TIMEOUT_MS: "200",
       FIRST_BYTE_TIMEOUT_MS: "700",

@@ -20,7 +20,7 @@ const ROUTES = [
 let scene, caller, opinion;
 let reached = 0;
 before(async () => {
-  scene = await openScene({});
+  scene = await openScene({ settings: { HEADER_LIMIT_BYTES: "65536" } });
   scene.upstream.always((exchange) => {
     reached += 1;
     exchange.reply(completion());

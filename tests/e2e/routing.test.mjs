@@ -173,7 +173,7 @@ describe("a request moves to another backend", () => {
       count = 0;
       script(async (exchange) => {
         count += 1;
-        await pause(count === 1 ? 200 : 0);
+        await pause(count === 1 ? 700 : 0);
         exchange.drop();
       });
       assertFailure(await chat("Hello", { stream }), 502, "upstream_error");

@@ -213,7 +213,7 @@ impl Job {
 
     async fn lost(&self, backend: &Backend, failure: Failure, sent_ms: u64) -> Miss {
         const JUST_ASKED_MS: u64 = 100;
-        const AT_ONCE_MS: u64 = 50;
+        const AT_ONCE_MS: u64 = 200;
         let was_at_once = runtime::now_ms().saturating_sub(sent_ms) <= AT_ONCE_MS;
         let failure = match failure {
             // Died, or only broke off? The catalogue is to know, and who waits there too.
