@@ -8,7 +8,7 @@ pub struct BreakerPolicy {
     /// So many failures in a row open it; 0: never.
     pub failures: u32,
     /// How long it stays open the first time, in milliseconds; each further time twice as long, up to
-    /// [`MAX_DOUBLINGS`] times.
+    /// five times.
     pub open_ms: u64,
 }
 
