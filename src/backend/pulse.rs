@@ -104,10 +104,13 @@ impl Vitals {
     /// Takes the answer in: whether the backend is alive.
     ///
     /// It is not when it breaks the connection, is late twice in a row, or hangs: has requests under way,
-    /// has got nowhere with any of them for `hung_ms`, and nothing came from it since `heard_ms` either.
-    /// One that has too much to do gets somewhere.
+    /// has got nowhere with any of them for `hung_ms`. It is all the same when something came from it for
+    /// any request (`heard_ms`) since it was asked. One that has too much to do gets somewhere.
     pub const fn note(&mut self, sign: Sign, heard_ms: u64, now_ms: u64, hung_ms: u64) -> bool {
+        // Under load a question may get no answer while answers to others go on coming.
+        let is_speaking = heard_ms >= self.asked_ms && heard_ms > 0;
         self.is_alive = match sign {
+            Sign::Late | Sign::Gone if is_speaking => true,
             Sign::Gone => false,
             Sign::Late => {
                 self.strikes += 1;
@@ -128,7 +131,7 @@ impl Vitals {
                 !is_stuck || now_ms.saturating_sub(heard_ms) < hung_ms
             }
         };
-        if !matches!(sign, Sign::Late) || !self.is_alive {
+        if !matches!(sign, Sign::Late) || is_speaking || !self.is_alive {
             self.strikes = 0;
         }
         self.is_alive
@@ -176,6 +179,21 @@ mod tests {
         assert_eq!(vitals.check(10_401, 1000), Check::IsAlive(false), "known to all who wait");
         assert!(vitals.note(Sign::Alive(None), 0, 10_500, HUNG_MS));
         assert!(!vitals.note(Sign::Gone, 0, 10_600, HUNG_MS));
+    }
+
+    #[test]
+    fn whoever_speaks_lives_though_it_does_not_answer() {
+        let mut vitals = Vitals::default();
+        for now_ms in [10_000, 20_000, 30_000] {
+            assert_eq!(vitals.check(now_ms, 1000), Check::Ask);
+            assert!(vitals.note(Sign::Late, now_ms + 500, now_ms + 3000, HUNG_MS));
+        }
+        assert_eq!(vitals.check(40_000, 1000), Check::Ask);
+        assert!(vitals.note(Sign::Gone, 40_100, 40_200, HUNG_MS));
+        assert_eq!(vitals.check(50_000, 1000), Check::Ask);
+        assert!(vitals.note(Sign::Late, 40_100, 53_000, HUNG_MS), "the first in a row");
+        assert_eq!(vitals.check(53_001, 1000), Check::Ask);
+        assert!(!vitals.note(Sign::Late, 40_100, 56_000, HUNG_MS));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
+import { chunksOf, dataOf } from "../e2e/events.mjs";
 import { assertFailure, openScene } from "../e2e/scene.mjs";
 import { eventually } from "../e2e/within.mjs";
 import { startLlama, startMinilm, startOllama, startVllm } from "./servers.mjs";
@@ -26,17 +27,6 @@ const image = [
   { type: "text", text: "What is this?" },
   { type: "image_url", image_url: { url: "data:image/png;base64,iVBORw0KGgo=" } },
 ];
-
-/** The data of a stream's events. */
-const dataOf = (text) =>
-  text
-    .split("\n\n")
-    .filter((block) => block.startsWith("data: "))
-    .map((block) => block.slice(6));
-const chunksOf = (text) =>
-  dataOf(text)
-    .filter((data) => data !== "[DONE]")
-    .map((data) => JSON.parse(data));
 
 async function openEdge(server) {
   const scene = await openScene({

@@ -1,9 +1,10 @@
 // Real inference servers, each a process of its own on a free port of 127.0.0.1, stopped by the pid that started it.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+
+import { deadPort } from "../e2e/upstream.mjs";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const { COMIND_PYTHON, COMIND_MODEL, COMIND_MINILM, COMIND_OLLAMA, COMIND_VLLM } = process.env;
@@ -76,7 +77,7 @@ export function startVllm() {
 const serveLlama = join(ROOT, "scripts/serve-llama.py");
 
 async function start({ provider, model, key, health, command, env }) {
-  const port = String(await freePort());
+  const port = String(await deadPort());
   const [program, ...args] = command(port);
   // A process group of its own: some of them are several processes.
   const child = spawn(program, args, {
@@ -175,13 +176,4 @@ class Server {
     clearTimeout(timer);
     this.signal("SIGKILL");
   }
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
 }

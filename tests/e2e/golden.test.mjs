@@ -7,6 +7,7 @@ import http from "node:http";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
+import { chunksOf, dataOf } from "./events.mjs";
 import { assertFailure, openScene } from "./scene.mjs";
 
 const FOLDER = fileURLToPath(new URL("../fixtures/", import.meta.url));
@@ -50,15 +51,6 @@ async function replay(fixtures) {
 
 const name = (request, fixtures) =>
   Object.keys(fixtures).find((title) => fixtures[title].request === request);
-const dataOf = (text) =>
-  text
-    .split("\n\n")
-    .filter((block) => block.startsWith("data: "))
-    .map((block) => block.slice(6));
-const chunksOf = (text) =>
-  dataOf(text)
-    .filter((data) => data !== "[DONE]")
-    .map((data) => JSON.parse(data));
 const textOf = (chunks) =>
   chunks.map(({ choices: [choice] }) => choice?.delta?.content ?? choice?.text ?? "").join("");
 
