@@ -83,6 +83,8 @@ macro_rules! routes {
 routes! {
     /// Whether the edge is up.
     Health = Get "/health", Need::Public;
+    /// What has been counted, for a monitor.
+    Metrics = Get "/metrics", Need::Service;
     /// Sign in.
     Login = Post "/v1/auth/login", Need::Public;
     /// Buy the next pair of tokens.

@@ -8,6 +8,7 @@ mod catalog;
 mod discovery;
 mod embedding;
 mod failure;
+mod metrics;
 mod pool;
 mod pulse;
 mod quirks;

@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 
 use super::affinity;
 use super::breaker::{Breaker, BreakerPolicy, Standing};
+use super::metrics::{self, Row, Tally};
 use super::pulse::{Check, Pulse, Sign, Vitals};
+use crate::cost::Cost;
 
 /// The number of a request under way at a backend.
 pub type Ticket = u64;
@@ -39,6 +41,26 @@ pub enum Outcome {
     Left,
 }
 
+impl Outcome {
+    /// All of them, in their order.
+    pub const ALL: [Self; 7] =
+        [Self::Answered, Self::Busy, Self::Unready, Self::Broken, Self::Slow, Self::Dead, Self::Left];
+
+    /// The word for it in a metric.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Busy => "busy",
+            Self::Unready => "unready",
+            Self::Broken => "broken",
+            Self::Slow => "slow",
+            Self::Dead => "dead",
+            Self::Left => "left",
+        }
+    }
+}
+
 /// What one isolate knows of the backends: what is under way at each, and how it went lately.
 ///
 /// `T` is what belongs to a request under way and must be seen to even when the runtime ends the
@@ -50,6 +72,7 @@ pub struct Pool<T> {
     under_way: BTreeMap<Ticket, UnderWay<T>>,
     policy: BreakerPolicy,
     retries: RetryBudget,
+    spent_retries: u64,
     picks: u64,
     swept_ms: u64,
 }
@@ -65,6 +88,7 @@ struct Backend {
     others: u32,
     others_until_ms: u64,
     vitals: Vitals,
+    tally: Tally,
 }
 
 #[derive(Debug)]
@@ -92,6 +116,7 @@ impl<T> Pool<T> {
             under_way: BTreeMap::new(),
             policy,
             retries: RetryBudget::new(retry_burst),
+            spent_retries: 0,
             picks: 0,
             swept_ms: 0,
         }
@@ -159,6 +184,7 @@ impl<T> Pool<T> {
         let ended = self.under_way.remove(&ticket)?;
         let backend = self.backends.entry(ended.backend).or_default();
         backend.count = backend.count.saturating_sub(1);
+        backend.tally.count_outcome(outcome);
         // One that answers others has too much to do; it does not hang.
         let is_saturated = backend.heard_ms > ended.heard_ms;
         match outcome {
@@ -191,7 +217,29 @@ impl<T> Pool<T> {
 
     /// Whether a request may be sent to another backend: one for each five requests, and a few at once.
     pub const fn spend_retry(&mut self) -> bool {
-        self.retries.spend()
+        let is_there = self.retries.spend();
+        self.spent_retries += is_there as u64;
+        is_there
+    }
+
+    /// What a request has cost that this backend had.
+    pub fn count_cost(&mut self, id: &str, cost: Cost) {
+        self.backends.entry(id.into()).or_default().tally.count_cost(cost);
+    }
+
+    /// What has been counted, of these backends, for a monitor: Prometheus' text format.
+    #[must_use]
+    pub fn metrics<'a>(&self, ids: impl Iterator<Item = &'a str>, now_ms: u64) -> String {
+        let to_row = |id: &'a str| {
+            let backend = self.backends.get(id);
+            Row {
+                backend: id,
+                tally: backend.map(|backend| backend.tally).unwrap_or_default(),
+                under_way: backend.map_or(0, |backend| backend.count),
+                is_closed: self.standing(id, now_ms) == Standing::Closed,
+            }
+        };
+        metrics::render(&ids.map(to_row).collect::<Vec<_>>(), self.spent_retries)
     }
 
     /// What the backend says of its work: what others have under way there counts as load.

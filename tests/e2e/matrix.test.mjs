@@ -28,6 +28,7 @@ const fresh = () => `somebody-${(count += 1)}@example.com`;
 /** What a request of each route gets that nothing but the credential could stop: `[body, status, code]`. */
 const REQUESTS = {
   "GET /health": () => [undefined, 200],
+  "GET /metrics": () => [undefined, 200],
   "POST /v1/auth/login": () => [
     { email: scene.settings.ADMIN_EMAIL, password: "wrong" },
     401,

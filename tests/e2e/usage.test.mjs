@@ -213,3 +213,42 @@ describe("what is charged", () => {
     await close();
   });
 });
+
+test("what was charged and what became of requests is counted for a monitor", async () => {
+  const SERVICE_TOKEN = "service-token-of-this-suite-1234567890";
+  const { upstream, scene, caller, close } = await open("vllm", { SERVICE_TOKEN, BREAKER_FAILURES: "1" });
+  const monitor = scene.anonymous.as(SERVICE_TOKEN);
+  const value = async (name) => {
+    const { status, headers, text } = await monitor.get("/metrics");
+    assert.equal(status, 200);
+    assert.match(headers.get("content-type"), /^text\/plain; version=0\.0\.4/);
+    const line = text.split("\n").find((it) => it.startsWith(`${name} `));
+    assert.ok(line, `${name} in\n${text}`);
+    return Number(line.split(" ")[1]);
+  };
+  const stream = await caller.stream({ model: "m" });
+  const exchange = (await upstream.next()).sendHead();
+  await exchange.send(word("a", { usage: usage(3, 1) }));
+  await stream.until('"a"');
+  assert.equal(await value('comind_backend_requests_under_way{backend="b"}'), 1);
+  exchange.end(end(usage(3, 4)) + DONE);
+  await stream.whole();
+  const plain = caller.chat({ model: "m" });
+  (await upstream.next()).reply({ ...completion(), usage: undefined });
+  assert.equal((await plain).status, 200);
+  await eventually(
+    3000,
+    async () => (await value('comind_tokens_total{backend="b",source="usage"}')) === 7,
+    "7",
+  );
+  assert.ok((await value('comind_tokens_total{backend="b",source="estimate"}')) > 0);
+  assert.equal(await value('comind_backend_requests_total{backend="b",outcome="answered"}'), 2);
+  assert.equal(await value('comind_backend_trusted{backend="b"}'), 1);
+  const failing = caller.chat({ model: "m" });
+  (await upstream.next()).reply({}, 500);
+  assert.equal((await failing).status, 502);
+  assert.equal(await value('comind_backend_requests_total{backend="b",outcome="broken"}'), 1);
+  assert.equal(await value('comind_backend_trusted{backend="b"}'), 0);
+  assert.equal((await caller.get("/metrics")).status, 401, "for the operator alone");
+  await close();
+});

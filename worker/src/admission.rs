@@ -35,6 +35,8 @@ pub(crate) struct Bill {
     charged: Cell<u64>,
     usage: Cell<Option<Usage>>,
     events: Cell<u64>,
+    /// The place of the backend that had it, in the configuration; until its cost is counted.
+    backend: Cell<Option<usize>>,
     is_final: Cell<bool>,
 }
 
@@ -46,8 +48,14 @@ impl Bill {
             charged: Cell::new(reserved),
             usage: Cell::new(None),
             events: Cell::new(0),
+            backend: Cell::new(None),
             is_final: Cell::new(false),
         }
+    }
+
+    /// A backend is asked.
+    pub(crate) fn note_backend(&self, place: Option<usize>) {
+        self.backend.set(place);
     }
 
     /// What is known of the answer until now: what the backend says it cost, and how many events came.
@@ -74,7 +82,13 @@ impl Bill {
     }
 
     fn correct(&self, cost: Cost, context: Option<&RequestContext>) {
-        if self.is_final.get() || config::current().rate_limit_tpm == 0 {
+        if self.is_final.get() {
+            return;
+        }
+        if let Some(backend) = self.backend.take() {
+            pool::count_cost(backend, cost);
+        }
+        if config::current().rate_limit_tpm == 0 {
             return;
         }
         let charged = self.charged.replace(cost.tokens);

@@ -39,6 +39,8 @@ pub(crate) enum Body {
     Empty,
     /// JSON text.
     Json(String),
+    /// A page for a monitor.
+    Text(String),
     /// JSON text as the backend wrote it.
     Bytes(Uint8Array),
     /// An event stream.
@@ -79,6 +81,10 @@ impl Answer {
             Body::Empty => JsValue::NULL,
             Body::Json(text) => {
                 add("content-type", "application/json");
+                JsString::from(text).into()
+            }
+            Body::Text(text) => {
+                add("content-type", "text/plain; version=0.0.4; charset=utf-8");
                 JsString::from(text).into()
             }
             Body::Bytes(bytes) => {

@@ -172,6 +172,7 @@ impl Job {
             pool::begin(&candidates, self.conversation, self.patience_ms, &self.bill).map_err(none_left)?;
         self.ticket.set(Some(ticket));
         self.backend.set(self.context.config.backends.iter().position(|known| known.id == backend.id));
+        self.bill.note_backend(self.backend.get());
         if self.is_admin {
             self.context.note_backend(&backend.id);
         }

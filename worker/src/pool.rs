@@ -4,6 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use comind::backend::{BreakerPolicy, Candidate, Check, Outcome, Pool, Provider, Pulse, Sign, Standing, Ticket};
+use comind::cost::Cost;
 use wasm_bindgen::JsValue;
 
 use crate::admission::Bill;
@@ -67,6 +68,18 @@ pub(crate) fn end(ticket: Ticket, outcome: Outcome) {
 /// Whether one more request may be sent again.
 pub(crate) fn spend_retry() -> bool {
     with(Pool::spend_retry)
+}
+
+/// What a request has cost that this backend had.
+pub(crate) fn count_cost(backend: usize, cost: Cost) {
+    if let Some(backend) = config::current().backends.get(backend) {
+        with(|pool| pool.count_cost(&backend.id, cost));
+    }
+}
+
+/// What has been counted, for a monitor.
+pub(crate) fn metrics(config: &Config) -> String {
+    with(|pool| pool.metrics(config.backends.iter().map(|backend| backend.id.as_str()), runtime::now_ms()))
 }
 
 /// Whether a backend gets requests as usual.

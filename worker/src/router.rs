@@ -22,7 +22,7 @@ pub(crate) async fn answer(context: &Rc<RequestContext>) -> Response {
     let url = context.request.url();
     let path = path(&url);
     if matches!(method.as_str(), "GET" | "HEAD")
-        && path != Route::Health.path()
+        && !matches!(path, "/health" | "/metrics")
         && !path.starts_with("/v1/")
         && let Some(page) = fetch_asset(context).await
     {
@@ -92,6 +92,7 @@ async fn answer_stranger(context: &RequestContext, route: Route) -> Result<Answe
 
 async fn answer_operator(context: &RequestContext, route: Route, id: &str) -> Result<Answer, Error> {
     match route {
+        Route::Metrics => Ok(health::metrics(context)),
         Route::SetPassword => password::set(context).await,
         Route::CreateUser => users::create(context).await,
         Route::Users => users::list(context).await,

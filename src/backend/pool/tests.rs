@@ -199,3 +199,30 @@ fn retries_are_a_fifth_of_the_requests_and_a_burst() {
     assert_eq!([(); 2].map(|()| pool.spend_retry()), [true, false]);
     assert!(!Pool::<()>::new(POLICY, 0).spend_retry());
 }
+
+#[test]
+fn what_happened_is_counted_for_a_monitor() {
+    let mut pool = pool();
+    let (_, ticket) = pick(&mut pool, &[("a", 1)]);
+    pool.end(ticket, Outcome::Answered, 0);
+    let (_, ticket) = pick(&mut pool, &[("a", 1)]);
+    pool.end(ticket, Outcome::Dead, 0);
+    pool.begin(&of(&[("b", 1)]), None, 0, NEVER, ()).unwrap();
+    pool.spend_retry();
+    pool.count_cost("a", Cost { tokens: 7, is_estimate: false });
+    pool.count_cost("a", Cost { tokens: 5, is_estimate: true });
+    let page = pool.metrics(["a", "b", "c"].into_iter(), 1);
+    for line in [
+        "comind_backend_requests_total{backend=\"a\",outcome=\"answered\"} 1",
+        "comind_backend_requests_total{backend=\"a\",outcome=\"dead\"} 1",
+        "comind_backend_requests_total{backend=\"c\",outcome=\"busy\"} 0",
+        "comind_backend_requests_under_way{backend=\"b\"} 1",
+        "comind_backend_trusted{backend=\"a\"} 0",
+        "comind_backend_trusted{backend=\"c\"} 1",
+        "comind_retries_total 1",
+        "comind_tokens_total{backend=\"a\",source=\"usage\"} 7",
+        "comind_tokens_total{backend=\"a\",source=\"estimate\"} 5",
+    ] {
+        assert!(page.lines().any(|shown| shown == line), "{line}\n{page}");
+    }
+}
