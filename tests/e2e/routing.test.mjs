@@ -335,6 +335,33 @@ describe("a backend that stands still, as a stopped process does,", () => {
   });
 });
 
+test("a backend that is going finishes its streams and gets nothing new", async () => {
+  await open(2, { ...PATIENCE, CATALOG_TTL_MS: "100" });
+  const streams = [];
+  const held = [];
+  script(...upstreams.map((upstream) => (exchange) => held.push({ upstream, exchange })));
+  for (let at = 0; at < 8; at += 1) {
+    streams.push(await caller.stream({ model: MODEL, messages: [{ role: "user", content: `${at}` }] }));
+    await eventually(3000, () => held.length === at + 1, "a backend has it");
+  }
+  const first = held.filter(({ upstream }) => upstream === upstreams[0]);
+  assert.ok(first.length > 0);
+  for (const { exchange } of held) await exchange.sendHead().send(event({ content: "a" }));
+  upstreams[0].discovery = "refuse";
+  await eventually(
+    5000,
+    async () => (await caller.get("/v1/backends/health")).json.backends[0].status === "down",
+    "the edge knows",
+  );
+  const counts = script(good, good);
+  for (let at = 0; at < 6; at += 1) assert.equal((await chat(`later ${at}`)).status, 200);
+  assert.deepEqual(counts, [0, 6]);
+  // Long enough that somebody has wondered whether it lives.
+  await pause(700);
+  for (const { exchange } of held) exchange.end(event({ content: "b" }, "stop") + DONE);
+  for (const stream of streams) assert.ok((await stream.whole()).toString().endsWith(DONE));
+});
+
 describe("a backend that only has too much to do", () => {
   test("keeps its requests: it answers when it is asked whether it lives", async () => {
     await open(2, PATIENCE);

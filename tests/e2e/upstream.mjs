@@ -88,7 +88,7 @@ export class Upstream {
     this.kind = kind;
     this.models = models;
     this.capabilities = capabilities;
-    /** `answer`, or `hang`: questions stay without an answer. */
+    /** `answer`; `refuse`: with 503, as a server does that is going; or `hang`: questions stay without an answer. */
     this.discovery = "answer";
     /** What a vLLM says of its work. */
     this.metrics = "vllm:num_requests_running 0\n";
@@ -149,6 +149,7 @@ export class Upstream {
     const answer = discover(this.kind, question, this);
     if (answer) {
       this.questions.push({ question, headers: request.headers });
+      if (this.discovery === "refuse") response.writeHead(503).end();
       if (this.discovery === "answer")
         response.writeHead(answer.status, { "content-type": answer.type }).end(answer.body);
       return;
