@@ -10,8 +10,11 @@
 #   model     llama.cpp's server and a small model     openai    Python: the official client, PyJWT
 #   chromium  the browser of the console's tests       lint      shellcheck
 #   bench     what the benchmarks compare with
+#
+# And only where named, for `make test-backends`:
+#
 #   minilm    an embedding model                       ollama    Ollama's server
-#   vllm      vLLM for CPU, 6 GB: not among `all parts`
+#   vllm      vLLM for CPU, 6 GB
 set -euo pipefail
 # shellcheck source=scripts/env.sh
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"

@@ -30,7 +30,7 @@ add_ollama() {
 ollama_libraries() { echo "$COMIND_OLLAMA"/lib/python3*/site-packages/bigdl/cpp/libs/ollama; }
 
 make_ollama() {
-  local libraries pid
+  local libraries pid port
   rm -rf "$COMIND_OLLAMA"
   python3 -m venv "$COMIND_OLLAMA"
   "$COMIND_OLLAMA/bin/pip" install --quiet --disable-pip-version-check --no-deps \
@@ -49,10 +49,13 @@ C
   ln -s "$libraries" "$COMIND_OLLAMA/libraries"
   # One thread: two that wait for each other by spinning stall for tens of seconds on a busy machine.
   printf 'FROM %s\nPARAMETER num_ctx 2048\nPARAMETER num_thread 1\n' "$COMIND_MODEL" >"$COMIND_OLLAMA/Modelfile"
-  export OLLAMA_HOST=127.0.0.1:11498 OLLAMA_MODELS=$COMIND_OLLAMA/models HOME=$COMIND_OLLAMA
+  port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  export OLLAMA_HOST=127.0.0.1:$port OLLAMA_MODELS=$COMIND_OLLAMA/models HOME=$COMIND_OLLAMA
   export LD_LIBRARY_PATH=$COMIND_OLLAMA/lib:$libraries
   "$libraries/ollama-lib" serve &
   pid=$!
+  # shellcheck disable=SC2064 # this pid, whatever comes later
+  trap "kill $pid 2>/dev/null" EXIT
   until "$libraries/ollama-lib" list >/dev/null 2>&1; do
     kill -0 "$pid"
     sleep 0.1

@@ -68,7 +68,15 @@ impl Breaker {
         }
     }
 
-    /// It works.
+    /// Something came for this request. That ends a trial; failures in a row it does not end: a backend
+    /// that breaks every stream in its middle fails.
+    pub(super) fn hear(&mut self, ticket: Ticket) {
+        if self.trial == Some(ticket) {
+            self.succeed();
+        }
+    }
+
+    /// It has answered, whole.
     pub(super) fn succeed(&mut self) {
         *self = Self::default();
     }

@@ -152,8 +152,11 @@ impl Discovery {
             Provider::LlamaCpp => {
                 self.pending.push_back(Probe { path: "/props", body: None, subject: Subject::Properties });
                 // Without an input there is nothing to do, but it says 501 first when it cannot embed at all.
-                let (path, subject) = (Operation::Embedding.path(), Subject::Route(Operation::Embedding));
-                self.pending.push_back(Probe { path, body: Some("{}".into()), subject });
+                // One that serves several models would miss the model's name before it knew.
+                if self.found.len() == 1 {
+                    let (path, subject) = (Operation::Embedding.path(), Subject::Route(Operation::Embedding));
+                    self.pending.push_back(Probe { path, body: Some("{}".into()), subject });
+                }
             }
             Provider::Vllm => {
                 let path = self.provider.pulse_path();
@@ -378,6 +381,16 @@ mod tests {
             }
             assert_eq!(discovery.finish(&StatedModels::new())[0].capabilities, expected);
         }
+    }
+
+    #[test]
+    fn a_llamacpp_of_several_models_is_not_asked_whether_it_embeds() {
+        let mut discovery = Discovery::new(Provider::LlamaCpp);
+        let list = discovery.poll_probe().unwrap();
+        assert!(discovery.handle_answer(&list, 200, br#"{"data":[{"id":"a"},{"id":"b"}]}"#));
+        let asked: Vec<String> =
+            core::iter::from_fn(|| discovery.poll_probe()).map(|probe| probe.to_string()).collect();
+        assert_eq!(asked, ["GET /props"]);
     }
 
     #[test]

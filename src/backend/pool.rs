@@ -129,14 +129,18 @@ impl<T> Pool<T> {
     /// under way; without a conversation, or when all are beyond, the one with the least under way for its
     /// weight; of equals the one that was picked longest ago.
     ///
+    /// A request that is sent once more (`is_again`) takes one of the retries: one for each five requests,
+    /// and a few at once.
+    ///
     /// # Errors
     ///
-    /// Without any that gets requests: how long to wait for the first of those that are left in peace,
+    /// Without any that gets requests, or without a retry: how long to wait for the first of those that are left in peace,
     /// in milliseconds; `None` when there is nothing to wait for.
     pub fn begin(
         &mut self,
         candidates: &[Candidate<'_>],
         conversation: Option<u64>,
+        is_again: bool,
         now_ms: u64,
         until_ms: u64,
         payload: T,
@@ -150,6 +154,14 @@ impl<T> Pool<T> {
         let Some((place, id)) = self.pick(&open, conversation, now_ms) else {
             return Err(self.wait_ms(candidates, now_ms));
         };
+        if is_again {
+            if !self.retries.spend() {
+                return Err(None);
+            }
+            self.spent_retries += 1;
+        } else {
+            self.retries.earn();
+        }
         self.picks += 1;
         let ticket = self.picks;
         let backend = self.backends.entry(id.into()).or_default();
@@ -157,18 +169,17 @@ impl<T> Pool<T> {
         backend.last_pick = ticket;
         backend.breaker.begin(ticket, self.policy, now_ms);
         self.under_way.insert(ticket, UnderWay { backend: id.into(), heard_ms: now_ms, until_ms, payload });
-        self.retries.earn();
         Ok((place, ticket))
     }
 
-    /// Something came from the backend for this request: it works.
+    /// Something came from the backend for this request.
     pub fn hear(&mut self, ticket: Ticket, now_ms: u64, until_ms: u64) {
         let Some(under_way) = self.under_way.get_mut(&ticket) else { return };
         under_way.until_ms = until_ms;
         under_way.heard_ms = now_ms;
         if let Some(backend) = self.backends.get_mut(&under_way.backend) {
             backend.heard_ms = now_ms;
-            backend.breaker.succeed();
+            backend.breaker.hear(ticket);
         }
     }
 
@@ -213,13 +224,6 @@ impl<T> Pool<T> {
             .map(|(&ticket, _)| ticket)
             .collect();
         gone.into_iter().filter_map(|ticket| self.end(ticket, Outcome::Left, now_ms)).collect()
-    }
-
-    /// Whether a request may be sent to another backend: one for each five requests, and a few at once.
-    pub const fn spend_retry(&mut self) -> bool {
-        let is_there = self.retries.spend();
-        self.spent_retries += is_there as u64;
-        is_there
     }
 
     /// What a request has cost that this backend had.

@@ -297,7 +297,7 @@ impl Relay {
         if self.has_heartbeat {
             if self.lent.starts_with(MARK) {
                 self.lent.drain(..MARK.len());
-            } else if self.lent.is_empty() && chunk.starts_with(MARK) {
+            } else if self.lent.is_empty() && written.start == 0 && chunk.starts_with(MARK) {
                 return MARK.len()..written.end;
             }
         }

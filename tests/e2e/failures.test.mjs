@@ -206,6 +206,7 @@ describe("a stream that has begun", () => {
         HEARTBEAT_MS: "200",
         FIRST_BYTE_TIMEOUT_MS: "1500",
         EVENT_LIMIT_BYTES: "4096",
+        BREAKER_FAILURES: "0",
       },
     });
     caller = await scene.signIn();

@@ -263,6 +263,31 @@ describe("a backend that fails", () => {
     assert.equal(counts[0], 3);
   });
 
+  test("in the middle of every stream is left in peace too", async () => {
+    await open(1, { BREAKER_FAILURES: "3", BREAKER_OPEN_MS: "60000" });
+    const counts = script(async (exchange) => {
+      await exchange.sendHead().send(event({ content: "a" }));
+      exchange.drop();
+    });
+    for (let at = 0; at < 3; at += 1)
+      assert.match((await chat("Hello", { stream: true })).text, /"upstream_error"/);
+    assertFailure(await chat("Hello", { stream: true }), 503, "no_backend_available");
+    assert.deepEqual(counts, [3]);
+  });
+
+  test("with a drained one beside it keeps its own word to the caller", async () => {
+    await open(2);
+    await scene.stop();
+    const backends = JSON.parse(scene.settings.BACKENDS);
+    await scene.start({ BACKENDS: JSON.stringify([backends[0], { ...backends[1], weight: 0 }]) });
+    caller = await scene.signIn();
+    const counts = script(refusing(429, { "retry-after": "7" }), good);
+    const answer = await chat();
+    assertFailure(answer, 429, "rate_limited", "rate_limit_error");
+    assert.equal(answer.headers.get("retry-after"), "7");
+    assert.deepEqual(counts, [1, 0]);
+  });
+
   test("only for one caller's requests (4xx) is not failing", async () => {
     await open(1, { BREAKER_FAILURES: "2" });
     const counts = script(refusing(400));

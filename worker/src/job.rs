@@ -117,9 +117,18 @@ impl Job {
     /// What the caller is told: the last backend's own failure, or why there was none to ask.
     pub(crate) async fn run(&self) -> Result<Reached, UpstreamFailure> {
         let mut tried: Vec<&str> = Vec::new();
+        let mut missed: Option<Miss> = None;
         let (mut attempts, mut losses) = (0, 0);
         loop {
-            let backend = self.choose(&tried).await.map_err(|error| UpstreamFailure::from(&error))?;
+            let chosen = match (self.choose(&tried, missed.is_some()).await, &missed) {
+                (Err(_), Some(miss)) if miss.may_repeat => self.choose(&[], true).await,
+                (chosen, _) => chosen,
+            };
+            // Why there is no other one is less to the point than what the last one said.
+            let backend = chosen.map_err(|error| match missed.take() {
+                Some(miss) => miss.failure,
+                None => UpstreamFailure::from(&error),
+            })?;
             self.context.end_stage(Stage::Route);
             tried.push(&backend.id);
             let sent_ms = runtime::now_ms();
@@ -133,13 +142,10 @@ impl Job {
             // What broke may have been accepted: it is sent again once, not more.
             losses += u32::from(miss.outcome == Outcome::Broken);
             attempts += 1;
-            let may_move = miss.may_move && losses <= 1 && attempts < self.context.config.backend_attempts;
-            if may_move && miss.may_repeat && self.candidates(&tried).await.is_err() {
-                tried.clear();
-            }
-            if !may_move || self.candidates(&tried).await.is_err() || !pool::spend_retry() {
+            if !miss.may_move || losses > 1 || attempts >= self.context.config.backend_attempts {
                 return Err(miss.failure);
             }
+            missed = Some(miss);
         }
     }
 
@@ -166,10 +172,10 @@ impl Job {
         if candidates.is_empty() { Err(none_left(None)) } else { Ok(candidates) }
     }
 
-    async fn choose(&self, tried: &[&str]) -> Result<&Backend, Error> {
+    async fn choose(&self, tried: &[&str], is_again: bool) -> Result<&Backend, Error> {
         let candidates = self.candidates(tried).await?;
         let (backend, ticket) =
-            pool::begin(&candidates, self.conversation, self.patience_ms, &self.bill).map_err(none_left)?;
+            pool::begin(&candidates, self.conversation, is_again, self.patience_ms, &self.bill).map_err(none_left)?;
         self.ticket.set(Some(ticket));
         self.backend.set(self.context.config.backends.iter().position(|known| known.id == backend.id));
         self.bill.note_backend(self.backend.get());

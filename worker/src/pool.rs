@@ -35,10 +35,12 @@ fn with<T>(work: impl FnOnce(&mut Bills) -> T) -> T {
 ///
 /// # Errors
 ///
-/// How long to wait, in milliseconds, when all are to be left in peace; `None` when there is none.
+/// How long to wait, in milliseconds, when all are to be left in peace; `None` when there is none, or no
+/// retry left for a request that is sent again.
 pub(crate) fn begin<'a>(
     backends: &[&'a Backend],
     conversation: Option<u64>,
+    is_again: bool,
     patience_ms: u64,
     bill: &Rc<Bill>,
 ) -> Result<(&'a Backend, Ticket), Option<u64>> {
@@ -46,7 +48,8 @@ pub(crate) fn begin<'a>(
     let candidates: Vec<Candidate<'_>> =
         backends.iter().map(|backend| Candidate { id: &backend.id, weight: backend.weight }).collect();
     let until_ms = now_ms.saturating_add(patience_ms);
-    let (place, ticket) = with(|pool| pool.begin(&candidates, conversation, now_ms, until_ms, Rc::clone(bill)))?;
+    let (place, ticket) =
+        with(|pool| pool.begin(&candidates, conversation, is_again, now_ms, until_ms, Rc::clone(bill)))?;
     backends.get(place).map(|backend| (*backend, ticket)).ok_or(None)
 }
 
@@ -63,11 +66,6 @@ pub(crate) fn renew(ticket: Ticket, now_ms: u64, patience_ms: u64) {
 /// A request at a backend is over.
 pub(crate) fn end(ticket: Ticket, outcome: Outcome) {
     with(|pool| pool.end(ticket, outcome, runtime::now_ms()));
-}
-
-/// Whether one more request may be sent again.
-pub(crate) fn spend_retry() -> bool {
-    with(Pool::spend_retry)
 }
 
 /// What a request has cost that this backend had.

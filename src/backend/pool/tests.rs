@@ -15,7 +15,7 @@ fn of(backends: &[(&'static str, u32)]) -> Vec<Candidate<'static>> {
 }
 
 fn pick(pool: &mut Pool<()>, backends: &[(&'static str, u32)]) -> (usize, Ticket) {
-    pool.begin(&of(backends), None, 0, NEVER, ()).unwrap()
+    pool.begin(&of(backends), None, false, 0, NEVER, ()).unwrap()
 }
 
 #[test]
@@ -53,15 +53,16 @@ fn weights_share_the_work_and_zero_gets_none() {
     let backends = [("big", 3), ("drained", 0), ("small", 1)];
     let picks: Vec<usize> = (0..40).map(|_| pick(&mut pool, &backends).0).collect();
     assert_eq!([0, 1, 2].map(|place| picks.iter().filter(|&&it| it == place).count()), [30, 0, 10]);
-    assert_eq!(pool.begin(&of(&[("drained", 0)]), None, 0, NEVER, ()), Err(None));
-    assert_eq!(pool.begin(&[], None, 0, NEVER, ()), Err(None));
+    assert_eq!(pool.begin(&of(&[("drained", 0)]), None, false, 0, NEVER, ()), Err(None));
+    assert_eq!(pool.begin(&[], None, false, 0, NEVER, ()), Err(None));
 }
 
 #[test]
 fn what_a_backend_says_of_its_load_counts_for_a_while() {
     let mut pool = pool();
     pool.note_pulse("a", Pulse { load: 4, progress: 0 }, 0);
-    let at = |pool: &mut Pool<()>, now_ms| pool.begin(&of(&[("a", 1), ("b", 1)]), None, now_ms, NEVER, ()).unwrap().0;
+    let at =
+        |pool: &mut Pool<()>, now_ms| pool.begin(&of(&[("a", 1), ("b", 1)]), None, false, now_ms, NEVER, ()).unwrap().0;
     assert_eq!((0..5).map(|_| at(&mut pool, 0)).collect::<Vec<_>>(), [1, 1, 1, 1, 0]);
     assert_eq!(at(&mut pool, OTHERS_LAST_MS), 0, "forgotten: one there, four here");
 }
@@ -72,19 +73,19 @@ fn a_conversation_stays_where_it_is_while_there_is_room() {
     let backends = of(&[("a", 1), ("b", 1), ("c", 1)]);
     let mut homes = vec![];
     for conversation in 0..300 {
-        let (home, ticket) = pool.begin(&backends, Some(conversation), 0, NEVER, ()).unwrap();
+        let (home, ticket) = pool.begin(&backends, Some(conversation), false, 0, NEVER, ()).unwrap();
         pool.end(ticket, Outcome::Answered, 0);
         homes.push(home);
     }
     for conversation in (0..300).rev() {
-        let (place, ticket) = pool.begin(&backends, Some(conversation), 0, NEVER, ()).unwrap();
+        let (place, ticket) = pool.begin(&backends, Some(conversation), false, 0, NEVER, ()).unwrap();
         pool.end(ticket, Outcome::Answered, 0);
         assert_eq!(place, homes[usize::try_from(conversation).unwrap()]);
     }
     // One conversation, many requests at once: no backend has more than 5/4 of its share, and one.
     let mut counts = [0_u64; 3];
     for sent in 1..=300_u64 {
-        let (place, _) = pool.begin(&backends, Some(7), 0, NEVER, ()).unwrap();
+        let (place, _) = pool.begin(&backends, Some(7), false, 0, NEVER, ()).unwrap();
         counts[place] += 1;
         assert!(counts.iter().all(|&count| count <= (5 * sent).div_ceil(12) + 1), "{counts:?} of {sent}");
     }
@@ -100,9 +101,9 @@ fn isolates_agree_on_a_conversations_home() {
             .map(|isolate| {
                 let mut pool = pool();
                 for _ in 0..isolate {
-                    let _ = pool.begin(&backends, None, 0, NEVER, ());
+                    let _ = pool.begin(&backends, None, false, 0, NEVER, ());
                 }
-                pool.begin(&backends, Some(conversation), 0, NEVER, ()).unwrap().0
+                pool.begin(&backends, Some(conversation), false, 0, NEVER, ()).unwrap().0
             })
             .collect();
         agreed += usize::from(homes.iter().all(|home| *home == homes[0]));
@@ -115,7 +116,7 @@ fn one_that_fails_is_left_in_peace_and_tried_again() {
     let mut pool = pool();
     let both = of(&[("bad", 1), ("good", 1)]);
     let at = |pool: &mut Pool<()>, now_ms, bad: Outcome| {
-        let (place, ticket) = pool.begin(&both, None, now_ms, NEVER, ()).unwrap();
+        let (place, ticket) = pool.begin(&both, None, false, now_ms, NEVER, ()).unwrap();
         pool.end(ticket, if place == 0 { bad } else { Outcome::Answered }, now_ms);
         place
     };
@@ -133,12 +134,12 @@ fn one_that_fails_is_left_in_peace_and_tried_again() {
 fn when_all_are_left_in_peace_the_wait_is_known() {
     let mut pool = pool();
     for id in ["a", "b"] {
-        let (_, ticket) = pool.begin(&of(&[(id, 1)]), None, 0, NEVER, ()).unwrap();
+        let (_, ticket) = pool.begin(&of(&[(id, 1)]), None, false, 0, NEVER, ()).unwrap();
         pool.end(ticket, Outcome::Dead, if id == "a" { 100 } else { 400 });
     }
-    assert_eq!(pool.begin(&of(&[("a", 1), ("b", 1)]), None, 500, NEVER, ()), Err(Some(600)));
-    assert!(pool.begin(&of(&[("a", 1)]), None, 1100, NEVER, ()).is_ok());
-    assert_eq!(pool.begin(&of(&[("a", 1)]), None, 1100, NEVER, ()), Err(Some(1)), "the trial is under way");
+    assert_eq!(pool.begin(&of(&[("a", 1), ("b", 1)]), None, false, 500, NEVER, ()), Err(Some(600)));
+    assert!(pool.begin(&of(&[("a", 1)]), None, false, 1100, NEVER, ()).is_ok());
+    assert_eq!(pool.begin(&of(&[("a", 1)]), None, false, 1100, NEVER, ()), Err(Some(1)), "the trial is under way");
 }
 
 #[test]
@@ -146,15 +147,15 @@ fn a_saturated_backend_is_slow_and_not_ill() {
     let mut pool = pool();
     let one = of(&[("a", 1)]);
     for _ in 0..20 {
-        let (_, slow) = pool.begin(&one, None, 0, NEVER, ()).unwrap();
-        let (_, other) = pool.begin(&one, None, 0, NEVER, ()).unwrap();
+        let (_, slow) = pool.begin(&one, None, false, 0, NEVER, ()).unwrap();
+        let (_, other) = pool.begin(&one, None, false, 0, NEVER, ()).unwrap();
         pool.hear(other, 10, NEVER);
         pool.end(slow, Outcome::Slow, 20);
         pool.end(other, Outcome::Answered, 20);
         assert_eq!(pool.standing("a", 20), Standing::Closed);
     }
     for _ in 0..3 {
-        let (_, slow) = pool.begin(&one, None, 30, NEVER, ()).unwrap();
+        let (_, slow) = pool.begin(&one, None, false, 30, NEVER, ()).unwrap();
         pool.end(slow, Outcome::Slow, 50);
     }
     assert_ne!(pool.standing("a", 50), Standing::Closed, "nothing came from it at all");
@@ -174,9 +175,9 @@ fn too_much_to_do_is_no_failure() {
 fn what_gives_no_sign_of_life_is_taken_off_with_what_belongs_to_it() {
     let mut pool: Pool<&str> = Pool::new(POLICY, 0);
     let both = of(&[("a", 1), ("b", 1)]);
-    let (left, _) = pool.begin(&both, None, 0, 5000, "left").unwrap();
-    let (kept, heard) = pool.begin(&both, None, 0, 5000, "heard").unwrap();
-    let (_, waiting) = pool.begin(&both, None, 0, 5000, "waiting").unwrap();
+    let (left, _) = pool.begin(&both, None, false, 0, 5000, "left").unwrap();
+    let (kept, heard) = pool.begin(&both, None, false, 0, 5000, "heard").unwrap();
+    let (_, waiting) = pool.begin(&both, None, false, 0, 5000, "waiting").unwrap();
     assert_eq!((left, kept), (0, 1));
     pool.hear(heard, 4000, 9000);
     pool.renew(waiting, 9000);
@@ -190,14 +191,33 @@ fn what_gives_no_sign_of_life_is_taken_off_with_what_belongs_to_it() {
 
 #[test]
 fn retries_are_a_fifth_of_the_requests_and_a_burst() {
+    let again = |pool: &mut Pool<()>| pool.begin(&of(&[("a", 1)]), None, true, 0, NEVER, ()).is_ok();
     let mut pool = Pool::new(POLICY, 2);
-    assert_eq!([(); 3].map(|()| pool.spend_retry()), [true, true, false]);
+    assert_eq!([(); 3].map(|()| again(&mut pool)), [true, true, false]);
     for _ in 0..5 {
-        assert!(!pool.spend_retry());
+        assert!(!again(&mut pool));
         pick(&mut pool, &[("a", 1)]);
     }
-    assert_eq!([(); 2].map(|()| pool.spend_retry()), [true, false]);
-    assert!(!Pool::<()>::new(POLICY, 0).spend_retry());
+    assert_eq!([(); 2].map(|()| again(&mut pool)), [true, false]);
+    assert!(!again(&mut Pool::new(POLICY, 0)));
+    let mut pool = Pool::new(POLICY, 1);
+    assert_eq!(pool.begin(&[], None, true, 0, NEVER, ()), Err(None));
+    assert!(again(&mut pool), "where there was nobody to ask, none was spent");
+}
+
+#[test]
+fn one_that_breaks_every_stream_in_its_middle_is_left_in_peace() {
+    let mut pool = pool();
+    for _ in 0..3 {
+        assert_eq!(pool.standing("a", 0), Standing::Closed);
+        let (_, ticket) = pick(&mut pool, &[("a", 1)]);
+        pool.hear(ticket, 0, NEVER);
+        pool.end(ticket, Outcome::Broken, 0);
+    }
+    assert_eq!(pool.standing("a", 0), Standing::Open { until_ms: 1000 });
+    let (_, trial) = pool.begin(&of(&[("a", 1)]), None, false, 1000, NEVER, ()).unwrap();
+    pool.hear(trial, 1000, NEVER);
+    assert_eq!(pool.standing("a", 1000), Standing::Closed, "a long stream proves itself when it begins");
 }
 
 #[test]
@@ -207,8 +227,8 @@ fn what_happened_is_counted_for_a_monitor() {
     pool.end(ticket, Outcome::Answered, 0);
     let (_, ticket) = pick(&mut pool, &[("a", 1)]);
     pool.end(ticket, Outcome::Dead, 0);
-    pool.begin(&of(&[("b", 1)]), None, 0, NEVER, ()).unwrap();
-    pool.spend_retry();
+    pool.begin(&of(&[("b", 1)]), None, false, 0, NEVER, ()).unwrap();
+    pool.begin(&of(&[("b", 1)]), None, true, 0, NEVER, ()).unwrap();
     pool.count_cost("a", Cost { tokens: 7, is_estimate: false });
     pool.count_cost("a", Cost { tokens: 5, is_estimate: true });
     let page = pool.metrics(["a", "b", "c"].into_iter(), 1);
@@ -216,7 +236,7 @@ fn what_happened_is_counted_for_a_monitor() {
         "comind_backend_requests_total{backend=\"a\",outcome=\"answered\"} 1",
         "comind_backend_requests_total{backend=\"a\",outcome=\"dead\"} 1",
         "comind_backend_requests_total{backend=\"c\",outcome=\"busy\"} 0",
-        "comind_backend_requests_under_way{backend=\"b\"} 1",
+        "comind_backend_requests_under_way{backend=\"b\"} 2",
         "comind_backend_trusted{backend=\"a\"} 0",
         "comind_backend_trusted{backend=\"c\"} 1",
         "comind_retries_total 1",
