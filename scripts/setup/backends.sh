@@ -55,7 +55,7 @@ C
   "$libraries/ollama-lib" serve &
   pid=$!
   # shellcheck disable=SC2064 # this pid, whatever comes later
-  trap "kill $pid 2>/dev/null" EXIT
+  trap "kill $pid 2>/dev/null || true" EXIT
   until "$libraries/ollama-lib" list >/dev/null 2>&1; do
     kill -0 "$pid"
     sleep 0.1
