@@ -52,7 +52,7 @@ no-std: ## the core builds without std and names no clock, dice, I/O or JavaScri
 
 test-core: ## the core's unit tests
 	$(setup) base
-	$(env) cargo test -p comind --lib
+	$(env) cargo test -p comind --lib --features typescript
 
 vectors: ## event-stream vectors, natively and in wasm: FILE= for one file
 	$(setup) base wasm npm
@@ -97,7 +97,7 @@ bench-auth: ## µs for checking a credential, beside jose and jsonwebtoken
 	@bench/auth/run.sh
 
 sizes: build ## what a cold start and a page load read
-	$(env) node scripts/sizes.mjs && node pkg/sizes.mjs 60000 && node www/build.mjs
+	$(env) node scripts/sizes.mjs && node pkg/sizes.mjs 36000 && node www/build.mjs
 
 clean: ## remove what was built (not the cache of tools, not .data)
 	rm -rf target worker/build pkg/wasm www/dist

@@ -1,201 +1,224 @@
-/** A client of a co-mind edge. Wire shapes keep the names of the wire; everything else is camelCase. */
+/**
+ * The client of a co-mind edge. Shapes of the wire keep the wire's names; everything else is camelCase.
+ *
+ * @module
+ */
+import type {
+  ApiToken,
+  BackendCapabilities,
+  BackendSummary,
+  BackendsHealth,
+  ChatCompletion,
+  ChatCompletionChunk,
+  ChatCompletionMessage,
+  Completion,
+  Embeddings,
+  ErrorCode,
+  Health,
+  List,
+  LoginResponse,
+  Message,
+  Model,
+  ScopeList,
+  Tool,
+  Usage,
+  User,
+} from "./wasm/types.js";
 
-/** Where the edge is and how to call it. */
+export type * from "./wasm/types.js";
+
+/** Where the edge is, who asks, and how. */
 export interface CoMindOptions extends CallOptions {
   /** `https://host`; a path before `/v1` is kept, `/v1` itself and a slash at the end may stand or not. */
   baseURL: string;
-  /** A personal access token (`cmnd_…`) or an access token. Kept in memory; `auth.login` replaces it. */
-  token?: string;
+  /**
+   * A personal access token (`cmnd_…`), an access token, or a function that fetches one: called when there is none,
+   * when the one it gave is about to end (as its `exp` says), and after a 401; never twice at once.
+   * Without it, `auth.login` and its like begin a session.
+   */
+  token?: string | (() => string | Promise<string>);
+  /** Where a session is kept. Default {@link memoryStorage}: in this page alone. */
+  storage?: TokenStorage;
+  /** Lets a personal access token into a page, which otherwise is refused: whoever opens the page can read it. */
+  dangerouslyAllowBrowser?: boolean;
   /** Used instead of the platform's: `env.EDGE.fetch.bind(env.EDGE)` for a service binding of a Worker. */
   fetch?: (url: string, init: RequestInit) => Promise<Response>;
 }
 
-/** What may be set for the client and, but for `signal`, overridden by each call. */
+/** What may be set for the client and, by each call, for itself. */
 export interface CallOptions {
+  /** Time limits in milliseconds; a number sets `connect`, `firstByte` and `stall`. */
+  timeout?: number | Timeouts;
   /**
-   * How long the server may be silent, in milliseconds: until it answers, and between two pieces of an answer.
-   * Default 330 000, 0 for no limit, at most 2 147 483 647. A slow reader is not a silent server.
+   * How often a call is sent again after a failure that may pass (408, 429, 5xx, no connection), 0–10. Default 2.
+   * Never once an answer has begun, never a refused sign-in, never after a time limit; what the edge has tried counts.
    */
-  timeout?: number;
-  /** How often a call is sent again after a failure that may pass, 0–10; only before an answer begins. Default 2. */
   maxRetries?: number;
+  /** Headers beside `authorization` and `content-type`. A page on another origin may send them only if the edge allows. */
+  headers?: Record<string, string>;
+}
+
+/** Each in milliseconds, 0 for none, at most 2 147 483 647; a limit ends a call at most an eighth late. */
+export interface Timeouts {
+  /** From the request to the head of the answer. Default 330 000: the edge answers first, after 300 s. */
+  connect?: number;
+  /** From the head to the first byte of the answer. Default 330 000. */
+  firstByte?: number;
+  /** Between two pieces of an answer; the edge's heartbeats are pieces. Default 330 000. */
+  stall?: number;
+  /** Between two parts of a stream's answer; heartbeats are none. Time that the reader takes does not count. Default 0. */
+  progress?: number;
+  /** The whole call, with all its tries and waits. Default 0. */
+  total?: number;
 }
 
 /** What a single call takes besides its parameters. */
 export interface RequestOptions extends CallOptions {
-  /** Ends the call and closes its connection; it then fails with code `aborted`. */
+  /** Ends the call and closes its connection; it then fails with {@link AbortError}. */
   signal?: AbortSignal | null;
+  /** Sent as `idempotency-key`. The edge hands it to nobody yet: for servers behind it that know it. */
+  idempotencyKey?: string;
 }
 
-/** A client of one edge. Costs nothing until its first call, which loads the wasm. */
+/** A client of one edge. Costs nothing until its first call. */
 export class CoMind {
   /** @throws {CoMindError} `bad_request` for an option that cannot be meant. */
   constructor(options: CoMindOptions);
 
-  auth: {
-    /** Signs in; the calls that follow are made as this user. Never tried again after a refusal. */
-    login(credentials: Credentials, options?: RequestOptions): Promise<Login>;
-  };
-
-  models: {
-    /** The models that can answer now. Scope `models:read`. */
-    list(options?: RequestOptions): Promise<List<Model>>;
-    /** One model. Scope `models:read`. */
-    retrieve(id: string, options?: RequestOptions): Promise<Model>;
-  };
-
-  chat: {
-    completions: {
-      /**
-       * Asks a model. Scope `chat:write`.
-       *
-       * With `stream: true` the answer is iterated: `for await (const chunk of stream)`.
-       * The edge checks the parameters that it knows; all others reach the backend as they are.
-       */
-      create(params: ChatParams & { stream: true }, options?: RequestOptions): Promise<ChatStream>;
-      create(
-        params: ChatParams & { stream?: false | null },
-        options?: RequestOptions,
-      ): Promise<ChatCompletion>;
-      create(params: ChatParams, options?: RequestOptions): Promise<ChatCompletion | ChatStream>;
-    };
-  };
+  readonly auth: Auth;
+  readonly apiTokens: ApiTokens;
+  readonly models: Models;
+  readonly backends: Backends;
+  readonly chat: { readonly completions: ChatCompletions };
+  readonly completions: Completions;
+  readonly embeddings: EmbeddingsResource;
 
   /** What each backend and model can do. Scope `models:read`. */
   capabilities(options?: RequestOptions): Promise<List<BackendCapabilities>>;
-
   /** Whether the edge is up. Needs no token. */
-  health(options?: RequestOptions): Promise<{ status: string }>;
+  health(options?: RequestOptions): Promise<Health>;
 }
 
-/**
- * Loads the wasm ahead of the first call. Without `source` from where the platform's entry finds it; the `slim` entry
- * needs one. The first successful load counts, whoever asked for it.
- */
-export function init(source?: WasmSource | Promise<WasmSource>): Promise<unknown>;
-
-export type WasmSource = WebAssembly.Module | BufferSource | Response | URL | string;
-
-/** An answer on its way. Iterate it, or have it added up; leaving the loop closes the connection. */
-export interface ChatStream extends AsyncIterableIterator<ChatChunk> {
-  /** The edge's name for the request. */
-  readonly requestId: string | null;
-  /** Ends the answer and closes the connection; the iteration then throws code `aborted`. */
-  abort(): void;
-  /** Reads what is left and gives the whole answer as if it had not been streamed. */
-  finalCompletion(): Promise<ChatCompletion>;
-  /** The message of the first choice of `finalCompletion()`. */
-  finalMessage(): Promise<ChatCompletion["choices"][number]["message"]>;
+/** Signing in and out. A session renews itself ahead of its end, once for all calls that wait for it. */
+export interface Auth {
+  /** Begins a session: the calls that follow are this user's. Never tried again after a refusal. */
+  login(credentials: { email: string; password: string }, options?: RequestOptions): Promise<LoginResponse>;
+  /** Begins a session with the ID token of a tenant's identity provider. */
+  sso(
+    claims: { oid: string; tid: string; upn: string; id_token: string },
+    options?: RequestOptions,
+  ): Promise<LoginResponse>;
+  /** Renews the session now; it does so by itself. */
+  refresh(): Promise<SessionInfo>;
+  /** Ends the session, here in any case and then at the edge. */
+  logout(options?: RequestOptions): Promise<void>;
+  /** Who is signed in, as far as this page knows; asks nobody. */
+  session(): Promise<SessionInfo | null>;
+  /** Calls back when a session begins, is renewed or ends, also in another page of a shared storage; gives how to stop. */
+  onChange(listener: (session: SessionInfo | null) => void): () => void;
+  /** Who the caller is. */
+  me(options?: RequestOptions): Promise<Account>;
+  /** Whether an address has an account, where anybody may register. */
+  checkRegistration(email: string, options?: RequestOptions): Promise<{ registered: boolean }>;
+  /** Asks for an account; a code is mailed. */
+  register(
+    account: { email: string; password: string; username?: string },
+    options?: RequestOptions,
+  ): Promise<{ message: string }>;
+  /** Makes the account with that code and begins a session. */
+  confirm(code: { email: string; code: string }, options?: RequestOptions): Promise<LoginResponse>;
+  /** Changes one's own password; all other sessions end. */
+  changePassword(
+    passwords: { currentPassword: string; newPassword: string },
+    options?: RequestOptions,
+  ): Promise<{ message: string }>;
+  /** Asks for a code to set a new password. */
+  requestPasswordReset(account: { email: string }, options?: RequestOptions): Promise<{ message: string }>;
+  /** Sets a new password with that code; all sessions end. */
+  resetPassword(
+    reset: { email: string; code: string; newPassword: string },
+    options?: RequestOptions,
+  ): Promise<{ message: string }>;
 }
 
-/** Everything that can go wrong. A program branches on `code`; `message` is a sentence for a person. */
-export class CoMindError extends Error {
-  constructor(message: string, details: { code: ErrorCode; cause?: unknown } & Partial<CoMindError>);
-  /** `CoMindError`; `AbortError` when the call was aborted, as `fetch` calls it. */
-  name: "CoMindError" | "AbortError";
-  code: ErrorCode;
-  /** The HTTP status of the answer; the code's own where there was none, 0 if it has none. */
-  status: number;
-  /** The edge's name for the request (`x-request-id`), to find it in the logs. */
-  requestId: string | null;
-  /** How long the server asks to wait before the next try, in milliseconds. */
-  retryAfterMs: number | null;
-  /** The parameter at fault, in dotted form: `messages.0.role`. */
-  param: string | null;
-  /** The scope that the token lacks, with `insufficient_scope`. */
-  requiredScope?: string;
-  /** What had arrived of the answer, when a stream failed in its middle. */
-  partial?: ChatCompletion;
-  /** The platform's own error, where there is one. */
-  cause?: unknown;
-}
-
-export type ErrorCode =
-  | "bad_request"
-  | "invalid_code"
-  | "unauthorized"
-  | "token_expired"
-  | "token_revoked"
-  | "invalid_credentials"
-  | "email_not_confirmed"
-  | "account_suspended"
-  | "insufficient_scope"
-  | "pat_not_allowed"
-  | "admin_scopes_required"
-  | "plan_required"
-  | "not_found"
-  | "model_not_found"
-  | "method_not_allowed"
-  | "capability_not_supported"
-  | "duplicate"
-  | "token_limit_reached"
-  | "request_too_large"
-  | "headers_too_large"
-  | "unsupported_media_type"
-  | "rate_limited"
-  | "internal_error"
-  | "upstream_error"
-  | "no_backend_available"
-  | "upstream_timeout"
-  | "connection_failed"
-  | "timeout"
-  | "aborted"
-  | "stream_truncated"
-  | "response_malformed";
-
-export interface Credentials {
-  email: string;
-  password: string;
-}
-
-export interface Login {
-  access_token: string;
-  refresh_token: string;
-  token_type: "bearer";
-  /** Life of the access token, in seconds. */
-  expires_in: number;
+/** What a page may know of its session: not its tokens. */
+export interface SessionInfo {
   user: User;
 }
 
-export interface User {
+/** A user, as `/v1/auth/me` shows one. */
+export interface Account extends User {
+  username: string;
+  confirmed: boolean;
+  /** ISO 8601, UTC. */
+  created_at: string;
+}
+
+/** Personal access tokens of the user who is signed in. */
+export interface ApiTokens {
+  /** The scopes that a token may be given. */
+  scopes(options?: RequestOptions): Promise<ScopeList>;
+  /** Makes a token. The answer is the only place where it can be read. Not tried again: the lost answer had it. */
+  create(
+    token: { name: string; scopes: string[]; expires_in_days?: number },
+    options?: RequestOptions,
+  ): Promise<NewApiToken>;
+  list(options?: RequestOptions): Promise<ApiToken[]>;
+  /** Puts a new token in the place of one, which dies at once. Not tried again. */
+  rotate(id: string, options?: RequestOptions): Promise<NewApiToken>;
+  revoke(id: string, options?: RequestOptions): Promise<void>;
+}
+
+/** A token that was just made. */
+export interface NewApiToken {
+  /** `cmnd_…`; shown this once. */
+  token: string;
   id: string;
-  email: string;
-  privileges: string[];
-  groupMemberships: string[];
-  userVersion: number;
+  name: string;
+  scopes: string[];
+  /** ISO 8601, UTC. */
+  created_at: string;
+  /** ISO 8601, UTC. */
+  expires_at: string;
 }
 
-export interface List<T> {
-  object: "list";
-  data: T[];
+/** Scope `models:read`. */
+export interface Models {
+  /** The models that can answer now. */
+  list(options?: RequestOptions): Promise<List<Model>>;
+  retrieve(id: string, options?: RequestOptions): Promise<Model>;
 }
 
-export interface Model {
-  /** May hold slashes. */
-  id: string;
-  object: "model";
-  /** Unix seconds. */
-  created: number;
-  /** The provider: `vllm`, `ollama`, `llamacpp`, `openai`. */
-  owned_by: string;
+/** Scope `models:read`. */
+export interface Backends {
+  list(options?: RequestOptions): Promise<List<BackendSummary>>;
+  /** How each answered last. */
+  health(options?: RequestOptions): Promise<BackendsHealth>;
 }
 
-export interface Capabilities {
-  chat: boolean;
-  completions: boolean;
-  embeddings: boolean;
-  vision: boolean;
-  tool_calling: boolean;
-  streaming: boolean;
+/** Scope `chat:write`. */
+export interface ChatCompletions {
+  /** Asks a model. The edge checks the parameters that it knows; all others reach the backend as they are. */
+  create(params: ChatParams & { stream: true }, options?: RequestOptions): Promise<ChatStream>;
+  create(params: ChatParams & { stream?: false | null }, options?: RequestOptions): Promise<ChatCompletion>;
+  create(params: ChatParams, options?: RequestOptions): Promise<ChatCompletion | ChatStream>;
+  /** Asks for a stream and gives it at once; what goes wrong is thrown to whoever reads it. */
+  stream(params: ChatParams, options?: RequestOptions): ChatStream;
 }
 
-export interface BackendCapabilities {
-  provider: string;
-  backend: string;
-  status: "up" | "degraded" | "down";
-  /** What at least one of its models can do. */
-  capabilities: Capabilities;
-  models: { id: string; capabilities: Capabilities }[];
+/** Scope `chat:write`. */
+export interface Completions {
+  /** Has a text continued. */
+  create(params: CompletionParams & { stream: true }, options?: RequestOptions): Promise<CompletionStream>;
+  create(params: CompletionParams & { stream?: false | null }, options?: RequestOptions): Promise<Completion>;
+  create(params: CompletionParams, options?: RequestOptions): Promise<Completion | CompletionStream>;
+  stream(params: CompletionParams, options?: RequestOptions): CompletionStream;
+}
+
+/** Scope `chat:write`. */
+export interface EmbeddingsResource {
+  /** Turns texts into vectors. What is not said is not sent: servers differ in what they understand. */
+  create(params: EmbeddingParams, options?: RequestOptions): Promise<Embeddings>;
 }
 
 /** The parameters that the edge looks at; every other one of the backend's may stand beside them. */
@@ -220,98 +243,119 @@ export interface ChatParams {
   [vendor: string]: unknown;
 }
 
-export type Message =
-  | { role: "system" | "developer"; content: string | TextPart[]; name?: string }
-  | { role: "user"; content: string | ContentPart[]; name?: string }
-  | { role: "assistant"; content?: string | TextPart[] | null; tool_calls?: ToolCall[]; name?: string }
-  | { role: "tool"; content: string | TextPart[]; tool_call_id: string };
-
-export interface TextPart {
-  type: "text";
-  text: string;
-}
-
-export interface ImagePart {
-  type: "image_url";
-  /** An `https:` or `data:` URL. */
-  image_url: { url: string; detail?: "auto" | "low" | "high" };
-}
-
-export type ContentPart = TextPart | ImagePart;
-
-export interface Tool {
-  type: "function";
-  function: {
-    name: string;
-    description?: string;
-    parameters?: Record<string, unknown>;
-    strict?: boolean | null;
-  };
-}
-
-export interface ToolCall {
-  id: string;
-  type: "function";
-  /** The arguments are JSON text, as the model wrote it. */
-  function: { name: string; arguments: string };
-}
-
-export type FinishReason = "stop" | "length" | "tool_calls" | "content_filter" | "function_call";
-
-export interface Usage {
-  prompt_tokens: number;
-  completion_tokens: number;
-  total_tokens: number;
-}
-
-/** A whole answer. Backends add members of their own. */
-export interface ChatCompletion {
-  id: string;
-  object: "chat.completion";
-  /** Unix seconds. */
-  created: number;
+/** As {@link ChatParams}, for a text. */
+export interface CompletionParams {
   model: string;
-  choices: {
-    index: number;
-    message: {
-      role: "assistant";
-      content: string | null;
-      refusal?: string | null;
-      /** What a reasoning model thought, as vLLM and llama.cpp spell it. */
-      reasoning_content?: string | null;
-      tool_calls?: ToolCall[];
-    };
-    finish_reason: FinishReason | null;
-    logprobs?: unknown;
-  }[];
-  usage?: Usage | null;
+  prompt: string | string[] | number[] | number[][];
+  stream?: boolean | null;
+  stream_options?: { include_usage?: boolean } | null;
+  /** At least 1; 16 where it is not said. */
+  max_tokens?: number | null;
+  /** 0–2. */
+  temperature?: number | null;
+  /** 0–1. */
+  top_p?: number | null;
+  [vendor: string]: unknown;
 }
 
-/** A piece of an answer. */
-export interface ChatChunk {
-  id: string;
-  object: "chat.completion.chunk";
-  /** Unix seconds. */
-  created: number;
+/** What to embed. */
+export interface EmbeddingParams {
   model: string;
-  /** Empty in the chunk that brings `usage`. */
-  choices: {
-    index: number;
-    delta: {
-      role?: "assistant";
-      content?: string | null;
-      refusal?: string | null;
-      reasoning_content?: string | null;
-      tool_calls?: {
-        index: number;
-        id?: string;
-        type?: "function";
-        function?: { name?: string; arguments?: string };
-      }[];
-    };
-    finish_reason: FinishReason | null;
-    logprobs?: unknown;
-  }[];
-  /** In the last chunk, when `stream_options.include_usage` asked for it. */
-  usage?: Usage | null;
+  input: string | string[] | number[] | number[][];
+  encoding_format?: "float" | "base64";
+  dimensions?: number;
+  [vendor: string]: unknown;
 }
+
+/**
+ * An answer on its way, to be read once and in one way: iterate it for chunks or its `textStream` for text, hand
+ * `forEach` or `forEachText` a function, or have it added up. Leaving a loop closes the connection, and the model stops.
+ */
+export interface AnswerStream<Chunk, Whole> extends AsyncIterableIterator<Chunk, undefined> {
+  /** The edge's name for the request; null until the answer has begun. */
+  readonly requestId: string | null;
+  /** What choice 0 says, in pieces as the network brings them: up to many tokens a piece. */
+  readonly textStream: AsyncIterableIterator<string, undefined>;
+  /** Calls back with each chunk at once; for many chunks a piece it is the fastest way. */
+  forEach(callback: (chunk: Chunk) => void): Promise<void>;
+  /** Calls back with each piece of text at once. */
+  forEachText(callback: (text: string) => void): Promise<void>;
+  /** Ends the answer and closes the connection; whoever reads gets {@link AbortError}. */
+  abort(): void;
+  /** The whole answer, as if it had not been streamed: reads what is left, or waits for whoever is reading. */
+  finalCompletion(): Promise<Whole>;
+  /** The text of choice 0, once it is whole. */
+  finalText(): Promise<string>;
+  /** The answer so far. */
+  readonly snapshot: Whole | null;
+  /** What the answer has cost; null until the server says, which `stream_options.include_usage` asks for. */
+  readonly usage: Usage | null;
+  /** The chunks as lines of JSON, in bytes, to hand on as the body of another answer. */
+  toReadableStream(): ReadableStream<Uint8Array>;
+}
+
+export interface ChatStream extends AnswerStream<ChatCompletionChunk, ChatCompletion> {
+  /** The message of the first choice, once it is whole. */
+  finalMessage(): Promise<ChatCompletionMessage>;
+}
+
+export interface CompletionStream extends AnswerStream<Completion, Completion> {}
+
+/**
+ * Loads the core ahead of the first stream, and says as what: JavaScript where WebAssembly is forbidden. Without
+ * `source` from where the platform's entry finds it; the `slim` entry needs one. The first successful load counts.
+ */
+export function init(source?: WasmSource | Promise<WasmSource>): Promise<"wasm" | "javascript">;
+
+export type WasmSource = WebAssembly.Module | BufferSource | Response | URL | string;
+
+/** Where a session is kept: one text. */
+export interface TokenStorage {
+  /** Set if other pages share it: they take turns in renewing under this name. */
+  readonly name?: string;
+  get(): string | null | Promise<string | null>;
+  set(text: string): void | Promise<void>;
+  remove(): void | Promise<void>;
+  /** Tells of changes that others make; gives how to stop. */
+  subscribe?(changed: () => void): () => void;
+}
+
+/** Memory of this page: gone with it. */
+export function memoryStorage(): TokenStorage;
+
+/** `localStorage` or `sessionStorage`: survives a reload. Whatever script runs in the page can read it, also later. */
+export function webStorage(area: Storage, key?: string): TokenStorage;
+
+/** Memory that the open pages of an origin share: signed in once is signed in everywhere, and nothing is written. */
+export function tabStorage(name?: string): TokenStorage;
+
+/** Everything that can go wrong. A program branches on `code`; `message` is a sentence for a person. */
+export class CoMindError extends Error {
+  constructor(message: string, details: { code: ErrorCode; cause?: unknown } & Partial<CoMindError>);
+  code: ErrorCode;
+  /** The HTTP status of the answer; the code's own where there was none, 0 if it has none. */
+  status: number;
+  /** The edge's name for the request (`x-request-id`), to find it in the logs. */
+  requestId: string | null;
+  /** How long the server asks to wait before the next try, in milliseconds. */
+  retryAfterMs: number | null;
+  /** The parameter at fault, in dotted form: `messages.0.role`. */
+  param: string | null;
+  /** The scope that the token lacks, with `insufficient_scope`. */
+  requiredScope?: string;
+  /** What had arrived of the answer, when a stream failed in its middle. */
+  partial?: ChatCompletion;
+  /** The platform's own error, where there is one. */
+  cause?: unknown;
+}
+
+/** The server answered, and the answer is an error. */
+export class APIError extends CoMindError {}
+/** No answer came. `code` is `connection_failed`. */
+export class ConnectionError extends CoMindError {}
+/** The server took longer than the call allows. `code` is `timeout`. */
+export class TimeoutError extends CoMindError {}
+/** The caller ended the call. `code` is `aborted`, `name` what `fetch` calls it. */
+export class AbortError extends CoMindError {}
+/** The answer had begun and was cut; `partial` has what came. `code` says why, `stream_truncated` where nobody knows. */
+export class StreamTruncatedError extends CoMindError {}

@@ -1,7 +1,10 @@
 // Browsers, and bundlers that build for them.
-import { provideWasm } from "./runtime.js";
+import { provide } from "./runtime.js";
 
-// This exact expression is what bundlers recognise and rewrite.
-provideWasm(() => new URL("./wasm/core_bg.wasm", import.meta.url));
+provide({
+  // This exact expression is what bundlers recognise and rewrite.
+  wasm: () => new URL("./wasm/core_bg.wasm", import.meta.url),
+  javascript: () => import("./wasm/core_asm.js"),
+});
 
-export { CoMind, CoMindError, init } from "./client.js";
+export * from "./client.js";

@@ -1,7 +1,10 @@
-// Node: its fetch does not open file: URLs.
+// Node, Deno and Bun: their fetch may not open file: URLs.
 import { readFile } from "node:fs/promises";
-import { provideWasm } from "./runtime.js";
+import { provide } from "./runtime.js";
 
-provideWasm(() => readFile(new URL("./wasm/core_bg.wasm", import.meta.url)));
+provide({
+  wasm: () => readFile(new URL("./wasm/core_bg.wasm", import.meta.url)),
+  javascript: () => import("./wasm/core_asm.js"),
+});
 
-export { CoMind, CoMindError, init } from "./client.js";
+export * from "./client.js";

@@ -1,2 +1,2 @@
-// Everywhere else: the caller finds the wasm and passes it to `init`.
-export { CoMind, CoMindError, init } from "./client.js";
+// Everywhere else: the caller finds the WebAssembly and passes it to `init`.
+export * from "./client.js";

@@ -1,7 +1,7 @@
 // Workers: code may only come from modules that were uploaded.
 import wasm from "./wasm/core_bg.wasm";
-import { provideWasm } from "./runtime.js";
+import { provide } from "./runtime.js";
 
-provideWasm(() => wasm);
+provide({ wasm: () => wasm });
 
-export { CoMind, CoMindError, init } from "./client.js";
+export * from "./client.js";

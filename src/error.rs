@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use core::fmt;
 
-use crate::types::{ErrorBody, ErrorDetail};
+use crate::json::push_string;
 
 /// Whose fault a failure is; the `type` member of an error body.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -150,6 +150,31 @@ codes! {
     ResponseMalformed = "response_malformed", 0, Connection, false;
 }
 
+impl Code {
+    /// What a status alone tells, for an answer whose body has no code of ours.
+    #[must_use]
+    pub const fn from_status(status: u16) -> Self {
+        match status {
+            401 => Self::Unauthorized,
+            403 => Self::InsufficientScope,
+            404 => Self::NotFound,
+            405 => Self::MethodNotAllowed,
+            408 => Self::Timeout,
+            409 => Self::CapabilityNotSupported,
+            413 => Self::RequestTooLarge,
+            415 => Self::UnsupportedMediaType,
+            429 => Self::RateLimited,
+            431 => Self::HeadersTooLarge,
+            400..=499 => Self::BadRequest,
+            502 => Self::UpstreamError,
+            503 => Self::NoBackendAvailable,
+            504 => Self::UpstreamTimeout,
+            500..=599 => Self::InternalError,
+            _ => Self::ResponseMalformed,
+        }
+    }
+}
+
 /// A failure: a [`Code`] for programs, a message for people.
 ///
 /// The message is safe to show to the caller: it holds no secret, no prompt, no internal address.
@@ -196,25 +221,27 @@ impl Error {
         self
     }
 
-    /// The body that crosses the wire:
+    /// The body that crosses the wire, an [`ErrorBody`](crate::types::ErrorBody):
     /// `{"error":{"message":"…","type":"…","code":"…","param":null}}`.
     #[must_use]
-    pub fn to_body(&self) -> ErrorBody<'_> {
-        ErrorBody {
-            error: ErrorDetail {
-                message: Cow::Borrowed(&self.message),
-                kind: Cow::Borrowed(self.code.kind().as_str()),
-                code: Some(Cow::Borrowed(self.code.as_str())),
-                param: self.param.as_deref().map(Cow::Borrowed),
-                required_scope: self.required_scope.map(Cow::Borrowed),
-            },
-        }
-    }
-
-    /// [`to_body`](Self::to_body) as JSON text.
-    #[must_use]
     pub fn to_json(&self) -> String {
-        crate::types::to_json(&self.to_body())
+        let mut json = String::from(r#"{"error":{"message":"#);
+        push_string(&mut json, &self.message);
+        json.push_str(r#","type":"#);
+        push_string(&mut json, self.code.kind().as_str());
+        json.push_str(r#","code":"#);
+        push_string(&mut json, self.code.as_str());
+        json.push_str(r#","param":"#);
+        match &self.param {
+            Some(param) => push_string(&mut json, param),
+            None => json.push_str("null"),
+        }
+        if let Some(scope) = self.required_scope {
+            json.push_str(r#","required_scope":"#);
+            push_string(&mut json, scope);
+        }
+        json.push_str("}}");
+        json
     }
 }
 

@@ -23,7 +23,8 @@
 #![no_std]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "typescript"))]
+#[cfg_attr(feature = "typescript", macro_use)] // what derives TypeScript writes `format!`
 extern crate std;
 
 pub mod account;
@@ -33,6 +34,7 @@ pub mod chat;
 pub mod cost;
 pub mod date;
 pub mod error;
+mod json;
 pub mod lease;
 pub mod limit;
 pub mod mail;

@@ -7,10 +7,15 @@ use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+#[cfg(feature = "typescript")]
+use std::{borrow::ToOwned, string::ToString}; // for what `TS` derives
 
 use serde::{Deserialize, Serialize};
 
 use crate::secret::Secret;
+
+#[cfg(feature = "typescript")]
+pub mod chat;
 
 /// A value as JSON text. The shapes of this module cannot fail to serialise: their maps have string keys.
 pub fn to_json<T: Serialize>(value: &T) -> String {
@@ -56,6 +61,7 @@ pub struct ErrorDetail<'a> {
 
 /// `{"status":"ok"}`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Health {
     /// `ok` while the edge answers at all.
     pub status: Cow<'static, str>,
@@ -63,12 +69,16 @@ pub struct Health {
 
 /// The answer to a sign-in.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct LoginResponse {
     /// A JWT for `Authorization: Bearer`.
+    #[cfg_attr(feature = "typescript", ts(type = "string"))]
     pub access_token: Secret,
     /// A JWT that buys the next pair.
+    #[cfg_attr(feature = "typescript", ts(type = "string"))]
     pub refresh_token: Secret,
     /// `bearer`.
+    #[cfg_attr(feature = "typescript", ts(type = "\"bearer\""))]
     pub token_type: Cow<'static, str>,
     /// Life of the access token, in seconds.
     pub expires_in: u64,
@@ -78,6 +88,7 @@ pub struct LoginResponse {
 
 /// A user, as sign-in shows one.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct User {
     /// `user_…`.
     pub id: String,
@@ -95,8 +106,10 @@ pub struct User {
 
 /// `{"object":"list","data":[…]}`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct List<T> {
     /// `list`.
+    #[cfg_attr(feature = "typescript", ts(type = "\"list\""))]
     pub object: Cow<'static, str>,
     /// The items.
     pub data: Vec<T>,
@@ -112,10 +125,12 @@ impl<T> List<T> {
 
 /// One model.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Model {
     /// The name to ask for it by; may hold slashes.
     pub id: String,
     /// `model`.
+    #[cfg_attr(feature = "typescript", ts(type = "\"model\""))]
     pub object: Cow<'static, str>,
     /// Unix seconds.
     pub created: u64,
@@ -125,6 +140,7 @@ pub struct Model {
 
 /// What a model or backend can do.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(default)]
 pub struct Capabilities {
     /// `/v1/chat/completions`.
@@ -193,6 +209,7 @@ impl StatedCapabilities {
 
 /// Whether a backend answers.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// It answers.
@@ -205,6 +222,7 @@ pub enum Status {
 
 /// One backend in the answer of `/v1/backends`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct BackendSummary {
     /// Its id in the configuration.
     pub id: String,
@@ -218,6 +236,7 @@ pub struct BackendSummary {
 
 /// One backend in the answer of `/v1/backends/health`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct BackendHealth {
     /// Its kind: `vllm`, `ollama`, `llamacpp`, `openai`.
     pub provider: String,
@@ -233,6 +252,7 @@ pub struct BackendHealth {
 
 /// `{"backends":[…]}`: the answer of `/v1/backends/health`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct BackendsHealth {
     /// One a backend, in the order of the configuration.
     pub backends: Vec<BackendHealth>,
@@ -240,6 +260,7 @@ pub struct BackendsHealth {
 
 /// One backend in the answer of `/v1/capabilities`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct BackendCapabilities {
     /// Its kind: `vllm`, `ollama`, `llamacpp`, `openai`.
     pub provider: String,
@@ -255,6 +276,7 @@ pub struct BackendCapabilities {
 
 /// One model in a [`BackendCapabilities`].
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct ModelCapabilities {
     /// The model's id.
     pub id: String,
@@ -264,6 +286,7 @@ pub struct ModelCapabilities {
 
 /// A personal access token as a list shows it: never with its secret.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct ApiToken {
     /// The token's id, the public half of it.
     pub id: String,
@@ -285,6 +308,7 @@ pub struct ApiToken {
 
 /// `{"scopes":[…],"is_admin":false}`: what a token of this user may be given.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct ScopeList {
     /// The scopes' spellings.
     pub scopes: Vec<Cow<'static, str>>,
@@ -294,6 +318,7 @@ pub struct ScopeList {
 
 /// What a completion cost, in tokens.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(default)]
 pub struct Usage {
     /// Tokens of the prompt.

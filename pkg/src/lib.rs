@@ -1,17 +1,14 @@
-//! The client: a shell around the core, for browsers, Node and Workers.
+//! What the client leaves to the core: reading streams ([`stream`]) and deciding when to try again
+//! ([`waits`]).
 //!
-//! JavaScript reaches it through the hand-written modules beside it (`client.js`, `stream.js`),
-//! which own timers, signals and iteration. Here are the exports that they use: [`client`] asks
-//! and tries again, [`fetch`] sends one request, [`stream`] turns bytes into chunks, [`error`]
-//! makes failures that JavaScript can throw.
+//! Only bytes and numbers cross. The hand-written modules beside this folder (`client.js`, `stream.js`)
+//! own `fetch`, timers, signals and iteration, and look nothing up themselves: routes and error codes come
+//! from the core as well, as `wasm/contract.js` (`examples/contract.rs`).
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
 extern crate alloc;
 
-mod client;
-mod convert;
-mod error;
-mod fetch;
 #[cfg(target_arch = "wasm32")]
 mod platform;
-mod stream;
+pub mod stream;
+pub mod waits;

@@ -1,15 +1,12 @@
-//! Bytes of an event stream in, chunks of an answer out.
+//! Bytes of an event stream in, an answer out: as chunks, as text, or added up.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use comind::chat::Accumulator;
+use comind::chat::{Accumulator, Seen};
 use comind::error::{Code, Error};
 use comind::sse::{Decoder, Event, Sink};
-use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-
-use crate::error::Failure;
 
 /// The largest single event, in bytes; a larger one ends the stream with `response_malformed`. Ours: eight times what
 /// the edge holds by default, for those who set it higher.
@@ -18,38 +15,56 @@ const EVENT_LIMIT_BYTES: usize = 8 << 20;
 /// The largest answer, in bytes, added up. Ours: far beyond what any model writes, and what a page can hold.
 const ANSWER_LIMIT_BYTES: usize = 64 << 20;
 
+/// What a push puts out.
+#[wasm_bindgen]
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub enum Output {
+    /// Nothing: the answer is only added up.
+    Nothing,
+    /// The chunks that the piece completed, as the text of a JSON array. Of a chunk that differs from an earlier one in
+    /// its text alone there is only that text; the earlier one is the last that follows a `1`.
+    Chunks,
+    /// What choice 0 said in them, as plain text.
+    Text,
+}
+
 /// One answer on its way.
 ///
-/// Only bytes and numbers cross: JavaScript copies a piece of the network's to [`input`](Self::input), calls
-/// [`push`](Self::push), and finds at [`output`](Self::output) the JSON array of the chunks that the piece completed.
-/// That is one text and one `JSON.parse` a piece, however many events it held, and no glue on the way.
+/// JavaScript copies a piece of the network's to [`input`](Self::input), calls [`push`](Self::push), and finds the
+/// outcome at [`output`](Self::output): one text a piece, however many events it held.
 #[wasm_bindgen]
 pub struct EventStream {
     decoder: Decoder,
     answer: Answer,
     input: Vec<u8>,
-    request_id: Option<String>,
+    output: Output,
+    /// How much of the answer's text was put out.
+    shown_bytes: usize,
 }
 
 #[wasm_bindgen]
 impl EventStream {
-    /// The stream of the request with this id.
+    /// A stream before its first byte.
     #[wasm_bindgen(constructor)]
-    pub fn new(request_id: Option<String>) -> Self {
+    #[allow(clippy::new_without_default, reason = "JavaScript has no Default")]
+    pub fn new() -> Self {
         Self {
             decoder: Decoder::new(EVENT_LIMIT_BYTES),
             answer: Answer {
                 accumulator: Accumulator::new(ANSWER_LIMIT_BYTES),
-                chunks: Vec::new(),
+                keeps_chunks: false,
+                json: String::new(),
                 has_begun: false,
+                has_grown: false,
                 failure: None,
             },
             input: Vec::new(),
-            request_id,
+            output: Output::Nothing,
+            shown_bytes: 0,
         }
     }
 
-    /// Where to write the next piece: the address of at least `length` bytes, good until the next call.
+    /// Where to write pieces of up to `length` bytes: good until it is asked for more.
     pub fn input(&mut self, length: usize) -> *const u8 {
         if self.input.len() < length {
             self.input.resize(length, 0);
@@ -57,77 +72,120 @@ impl EventStream {
         self.input.as_ptr()
     }
 
-    /// Takes the first `length` bytes of the input; gives the length of the output, 0 when no chunk is complete.
-    ///
-    /// Chunks before a failure are given; [`poll_done`](Self::poll_done) tells of it after them.
-    pub fn push(&mut self, length: usize) -> usize {
-        self.answer.chunks.clear();
+    /// Takes the first `length` bytes of the input; gives four times the length of the output, and adds 2 when the
+    /// answer has grown (a comment is a sign of life alone), 1 when nothing is to come any more: after `[DONE]` and after
+    /// a failure.
+    pub fn push(&mut self, length: usize, output: Output) -> usize {
+        self.answer.json.clear();
+        self.answer.has_grown = false;
+        self.output = output;
+        self.answer.keeps_chunks = output == Output::Chunks;
+        self.shown_bytes = self.answer.accumulator.text().len();
         let piece = self.input.get(..length).unwrap_or_default();
         if let Err(overlong) = self.decoder.handle_chunk(piece, &mut self.answer) {
             self.answer.failure.get_or_insert(overlong.into());
         }
-        if !self.answer.chunks.is_empty() {
-            self.answer.chunks.push(b']');
-        }
-        self.answer.chunks.len()
+        let length = match output {
+            Output::Nothing => 0,
+            Output::Text => self.answer.accumulator.text().len() - self.shown_bytes,
+            Output::Chunks => {
+                if !self.answer.json.is_empty() {
+                    self.answer.json.push(']');
+                }
+                self.answer.json.len()
+            }
+        };
+        length * 4 + usize::from(self.answer.has_grown) * 2 + usize::from(self.answer.is_over())
     }
 
-    /// The address of the output: a JSON array of chunks, good until the next call.
+    /// The address of the output, good until the next call.
     pub fn output(&self) -> *const u8 {
-        self.answer.chunks.as_ptr()
+        match self.output {
+            Output::Text => self.answer.accumulator.text().as_bytes().get(self.shown_bytes..).unwrap_or_default(),
+            Output::Nothing | Output::Chunks => self.answer.json.as_bytes(),
+        }
+        .as_ptr()
     }
 
-    /// Whether the answer is complete. Throws what the last push met.
-    pub fn poll_done(&mut self) -> Result<bool, JsValue> {
-        match self.answer.failure.take() {
-            Some(failure) => Err(self.fail(failure, JsValue::UNDEFINED)),
-            None => Ok(self.answer.accumulator.is_done()),
+    /// Whether `[DONE]` came.
+    pub fn is_done(&self) -> bool {
+        self.answer.accumulator.is_done()
+    }
+
+    /// Takes the end of the bytes. Unless every choice has said why it finished, it is a failure: `stream_truncated`.
+    pub fn finish(&mut self) {
+        if self.answer.failure.is_none() && !self.answer.accumulator.is_whole() {
+            let cut = Error::new(Code::StreamTruncated, "The stream ended before the answer did.");
+            self.answer.failure = Some(cut);
         }
     }
 
-    /// Takes the end of the bytes, and what broke the connection if something did.
-    ///
-    /// Throws `stream_truncated` unless every choice has said why it finished.
-    pub fn finish(&self, broken: JsValue) -> Result<(), JsValue> {
-        if self.answer.accumulator.is_whole() {
-            return Ok(());
-        }
-        Err(self.fail(Error::new(Code::StreamTruncated, "The stream ended before the answer did."), broken))
+    /// Puts out the failure, in the form in which the edge sends one; 0 if there is none.
+    pub fn failure(&mut self) -> usize {
+        let json = self.answer.failure.as_ref().map(Error::to_json);
+        self.put_out(json.unwrap_or_default())
     }
 
-    /// The answer so far, as the JSON text of a `chat.completion`; nothing before the first chunk.
-    pub fn answer(&self) -> Option<String> {
-        self.answer.has_begun.then(|| self.answer.accumulator.to_json())
+    /// Puts out the answer so far, as the JSON text of a `chat.completion`; 0 before the first chunk.
+    pub fn answer(&mut self) -> usize {
+        let json = if self.answer.has_begun { self.answer.accumulator.to_json() } else { String::new() };
+        self.put_out(json)
     }
 
-    fn fail(&self, error: Error, cause: JsValue) -> JsValue {
-        Failure::from(error).because(cause).of_request(self.request_id.clone()).into()
+    /// Puts out what the answer has cost so far, as JSON text; 0 if the server did not say.
+    pub fn usage(&mut self) -> usize {
+        let json = self.answer.accumulator.usage().into();
+        self.put_out(json)
+    }
+
+    fn put_out(&mut self, json: String) -> usize {
+        self.output = Output::Nothing;
+        self.answer.json = json;
+        self.answer.json.len()
     }
 }
 
 /// What the events add up to.
 struct Answer {
     accumulator: Accumulator,
-    /// `[{…},{…}` of the last push; empty when it completed no chunk.
-    chunks: Vec<u8>,
+    keeps_chunks: bool,
+    /// `[{…},{…}` of this push; or whatever else was asked for.
+    json: String,
     has_begun: bool,
+    has_grown: bool,
     /// What ended it; whatever follows is not looked at.
     failure: Option<Error>,
 }
 
+impl Answer {
+    const fn is_over(&self) -> bool {
+        self.failure.is_some() || self.accumulator.is_done()
+    }
+}
+
 impl Sink for Answer {
     fn event(&mut self, event: Event<'_>) {
-        if self.accumulator.is_done() || self.failure.is_some() {
+        if self.is_over() {
             return;
         }
         let data = event.text();
-        if let Err(failure) = self.accumulator.handle_data(&data) {
-            self.failure = Some(failure);
-        } else if !self.accumulator.is_done() {
+        let seen = match self.accumulator.handle_data(&data) {
+            Ok(Seen::Done) => return,
+            Ok(seen) => seen,
+            Err(failure) => {
+                self.failure = Some(failure);
+                return;
+            }
+        };
+        self.has_begun = true;
+        self.has_grown = true;
+        if self.keeps_chunks {
             // The accumulator has read it as one JSON value, so that the list of them is JSON too.
-            self.chunks.push(if self.chunks.is_empty() { b'[' } else { b',' });
-            self.chunks.extend_from_slice(data.as_bytes());
-            self.has_begun = true;
+            self.json.push(if self.json.is_empty() { '[' } else { ',' });
+            if seen == Seen::Model {
+                self.json.push_str("1,");
+            }
+            self.json.push_str(if let Seen::Text(quoted) = seen { quoted } else { &data });
         }
     }
 }

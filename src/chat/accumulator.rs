@@ -1,24 +1,32 @@
 //! Joins the chunks of a stream into one completion.
 
-use alloc::borrow::ToOwned;
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::Serialize;
-use serde_json::value::RawValue;
-
 use super::DONE;
-use super::chunk::{ChoiceDelta, Chunk, Delta, Logprobs, string_of, text_of};
+use super::chunk::{ChoiceDelta, Chunk, Logprobs, text_of};
 use super::failure::read_failure;
 use super::memo::Memo;
-use super::tool_call::{ToolCalls, Whole};
+use super::tool_call::ToolCalls;
 use crate::error::{Code, Error};
-use crate::types::{Usage, to_json};
+use crate::json::push_string;
 
 /// How many choices an answer may have: as many as OpenAI's `n` allows.
 const CHOICES_LIMIT: usize = 128;
+
+/// What an event turned out to be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Seen<'d> {
+    /// A chunk.
+    Chunk,
+    /// A chunk that says nothing but a text: later ones may differ from it in that text alone.
+    Model,
+    /// Such a later one: the chunk is the last [`Model`](Self::Model) but for its text, this JSON string.
+    Text(&'d str),
+    /// `[DONE]`.
+    Done,
+}
 
 /// Turns `chat.completion.chunk` events into the `chat.completion` that they spell.
 ///
@@ -36,6 +44,8 @@ const CHOICES_LIMIT: usize = 128;
 /// # Ok::<(), comind::error::Error>(())
 /// ```
 ///
+/// The pieces of a streamed `text_completion` it turns into a whole one, but for their logprobs.
+///
 /// Joined are content, refusal, reasoning (under the name that the server uses), tool calls and
 /// logprobs, each choice for itself; the last usage and finish reason count. What servers leave
 /// out, send as null or repeat is tolerated.
@@ -45,12 +55,15 @@ pub struct Accumulator {
     /// What is held, about: texts to the byte, and the size of each choice and call.
     held_bytes: usize,
     is_done: bool,
+    /// A text is being continued: `text_completion`.
+    is_text: bool,
     id: String,
     created: Option<u64>,
     model: String,
     system_fingerprint: String,
     service_tier: String,
-    usage: Option<Box<RawValue>>,
+    /// JSON text; empty if none came.
+    usage: String,
     /// In the order of their index.
     choices: Vec<Choice>,
     memo: Memo,
@@ -84,12 +97,13 @@ impl Accumulator {
             limit_bytes,
             held_bytes: 0,
             is_done: false,
+            is_text: false,
             id: String::new(),
             created: None,
             model: String::new(),
             system_fingerprint: String::new(),
             service_tier: String::new(),
-            usage: None,
+            usage: String::new(),
             choices: Vec::new(),
             memo: Memo::new(),
         }
@@ -103,23 +117,22 @@ impl Accumulator {
     /// [`Code::UpstreamError`]. [`Code::ResponseMalformed`] for data that is no chunk, for an answer
     /// larger than the limit, of more than 128 choices or of more than 1024 tool calls in one.
     /// What was joined before stays readable.
-    pub fn handle_data(&mut self, data: &str) -> Result<(), Error> {
+    pub fn handle_data<'d>(&mut self, data: &'d str) -> Result<Seen<'d>, Error> {
         if let Some((index, text)) = self.memo.recall(data) {
             self.reserve(text.len())?;
             let choice = self.choice(index)?;
             choice.content.get_or_insert_default().push_str(&text);
-            return Ok(());
+            return Ok(Seen::Text(self.memo.quoted(data)));
         }
         if data == DONE {
             self.is_done = true;
-            return Ok(());
+            return Ok(Seen::Done);
         }
-        let chunk: Chunk<'_> = serde_json::from_str(data).map_err(|_| {
+        let chunk = Chunk::parse(data).map_err(|_| {
             Error::new(Code::ResponseMalformed, "An event of the stream is not a chat completion chunk.")
         })?;
         self.add_chunk(&chunk)?;
-        self.memo.learn(data, &chunk);
-        Ok(())
+        Ok(if self.memo.learn(data, &chunk) { Seen::Model } else { Seen::Chunk })
     }
 
     /// Whether the answer is complete: `[DONE]` came, or every choice has its finish reason.
@@ -144,10 +157,10 @@ impl Accumulator {
         first.and_then(|choice| choice.content.as_deref()).unwrap_or_default()
     }
 
-    /// What the answer has cost, if the server said so.
+    /// What the answer has cost, as the server's JSON text; empty if it did not say.
     #[must_use]
-    pub fn usage(&self) -> Option<Usage> {
-        serde_json::from_str(self.usage.as_ref()?.get()).ok()
+    pub fn usage(&self) -> &str {
+        &self.usage
     }
 
     /// The completion so far, as JSON text of the shape that a call without `stream` gives.
@@ -156,21 +169,34 @@ impl Accumulator {
     /// tool calls, a refusal or reasoning; `finish_reason` is null where none came.
     #[must_use]
     pub fn to_json(&self) -> String {
-        to_json(&Completion {
-            id: &self.id,
-            object: "chat.completion",
-            created: self.created.unwrap_or_default(),
-            model: &self.model,
-            system_fingerprint: &self.system_fingerprint,
-            service_tier: &self.service_tier,
-            choices: self.choices.iter().map(WholeChoice::new).collect(),
-            usage: self.usage.as_deref(),
-        })
+        let mut json = String::from(r#"{"id":"#);
+        push_string(&mut json, &self.id);
+        json.push_str(if self.is_text { r#","object":"text_completion""# } else { r#","object":"chat.completion""# });
+        json.push_str(r#","created":"#);
+        json.push_str(&format!("{}", self.created.unwrap_or_default()));
+        json.push_str(r#","model":"#);
+        push_string(&mut json, &self.model);
+        push_member(&mut json, "system_fingerprint", &self.system_fingerprint);
+        push_member(&mut json, "service_tier", &self.service_tier);
+        json.push_str(r#","choices":["#);
+        for (place, choice) in self.choices.iter().enumerate() {
+            if place > 0 {
+                json.push(',');
+            }
+            choice.push_json(&mut json, self.is_text);
+        }
+        json.push(']');
+        if !self.usage.is_empty() {
+            json.push_str(r#","usage":"#);
+            json.push_str(&self.usage);
+        }
+        json.push('}');
+        json
     }
 
     fn add_chunk(&mut self, chunk: &Chunk<'_>) -> Result<(), Error> {
         if let Some(error) = chunk.error {
-            return Err(read_failure(error.get()));
+            return Err(read_failure(error));
         }
         for (field, member) in [
             (&mut self.id, &chunk.id),
@@ -178,53 +204,42 @@ impl Accumulator {
             (&mut self.system_fingerprint, &chunk.system_fingerprint),
             (&mut self.service_tier, &chunk.service_tier),
         ] {
-            let text = text_of(member.as_ref());
+            let text = text_of(member);
             if field.is_empty() && text.len() <= self.limit_bytes {
                 field.push_str(text);
             }
         }
         if self.created.is_none() {
-            self.created = chunk.created.and_then(|at| serde_json::from_str(at.get()).ok());
+            self.created = chunk.created.and_then(|at| at.parse().ok());
         }
         if let Some(usage) = chunk.usage
-            && usage.get().len() <= self.limit_bytes
+            && usage.len() <= self.limit_bytes
         {
-            self.usage = Some(usage.to_owned());
+            self.usage.clear();
+            self.usage.push_str(usage);
         }
-        for choice in chunk.choices.as_deref().unwrap_or_default() {
+        for choice in &chunk.choices {
             self.add_choice(choice)?;
         }
         Ok(())
     }
 
     fn add_choice(&mut self, piece: &ChoiceDelta<'_>) -> Result<(), Error> {
-        let nothing = Delta::default();
-        let delta = piece.delta.as_ref().unwrap_or(&nothing);
-        let content = delta.content.map(|content| {
-            string_of(content).ok_or_else(|| {
-                Error::new(Code::ResponseMalformed, "The content of a chat completion chunk is not a string.")
-            })
-        });
-        let content = content.transpose()?;
-        let texts = [
-            text_of(delta.refusal.as_ref()),
-            text_of(delta.reasoning.as_ref()),
-            text_of(delta.reasoning_content.as_ref()),
-            text_of(piece.finish_reason.as_ref()),
-        ];
+        let delta = &piece.delta;
+        let content = delta.content.as_ref().map(|content| &*content.text);
+        let texts = [&delta.refusal, &delta.reasoning, &delta.reasoning_content, &piece.finish_reason].map(text_of);
         let logprobs = piece.logprobs.as_ref().map_or(0, Logprobs::bytes);
-        let grows_by = texts.iter().map(|text| text.len()).sum::<usize>()
-            + content.as_ref().map_or(0, |content| content.len())
-            + logprobs;
+        let grows_by = texts.iter().map(|text| text.len()).sum::<usize>() + content.map_or(0, str::len) + logprobs;
         self.reserve(grows_by)?;
 
-        let choice = self.choice(piece.index.unwrap_or(0))?;
+        self.is_text |= piece.is_text;
+        let choice = self.choice(piece.index)?;
         let [refusal, reasoning, reasoning_content, finish_reason] = texts;
         if choice.role.is_empty() {
-            choice.role.push_str(text_of(delta.role.as_ref()));
+            choice.role.push_str(text_of(&delta.role));
         }
         if let Some(content) = content {
-            choice.content.get_or_insert_default().push_str(&content);
+            choice.content.get_or_insert_default().push_str(content);
         }
         choice.refusal.push_str(refusal);
         choice.reasoning.push_str(reasoning);
@@ -236,8 +251,7 @@ impl Accumulator {
             choice.finish_reason.clear();
             choice.finish_reason.push_str(finish_reason);
         }
-        let calls = delta.tool_calls.as_deref().unwrap_or_default();
-        let call_bytes: Option<usize> = calls.iter().map(|call| choice.tool_calls.add(call)).sum();
+        let call_bytes: Option<usize> = delta.tool_calls.iter().map(|call| choice.tool_calls.add(call)).sum();
         match call_bytes {
             Some(bytes) => self.reserve(bytes),
             None => Err(Error::new(Code::ResponseMalformed, "The answer has too many tool calls.")),
@@ -296,92 +310,76 @@ impl JoinedLogprobs {
                 if !joined.is_empty() {
                     joined.push(',');
                 }
-                joined.push_str(item.get());
+                joined.push_str(item);
             }
         }
     }
 
-    /// The list as JSON; null if it was never sent.
-    fn list(joined: Option<&String>) -> Option<Box<RawValue>> {
-        RawValue::from_string(format!("[{}]", joined?)).ok()
-    }
-}
-
-impl Logprobs<'_> {
-    fn bytes(&self) -> usize {
-        [&self.content, &self.refusal].into_iter().flatten().flatten().map(|item| item.get().len() + 1).sum()
-    }
-}
-
-#[derive(Serialize)]
-struct Completion<'a> {
-    id: &'a str,
-    object: &'a str,
-    created: u64,
-    model: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    system_fingerprint: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    service_tier: &'a str,
-    choices: Vec<WholeChoice<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<&'a RawValue>,
-}
-
-#[derive(Serialize)]
-struct WholeChoice<'a> {
-    index: u32,
-    message: Message<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    logprobs: Option<WholeLogprobs>,
-    finish_reason: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct WholeLogprobs {
-    content: Option<Box<RawValue>>,
-    refusal: Option<Box<RawValue>>,
-}
-
-#[derive(Serialize)]
-struct Message<'a> {
-    role: &'a str,
-    content: Option<&'a str>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    refusal: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    reasoning: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    reasoning_content: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tool_calls: Option<Vec<Whole<'a>>>,
-}
-
-impl<'a> WholeChoice<'a> {
-    fn new(choice: &'a Choice) -> Self {
-        let tool_calls = choice.tool_calls.whole();
-        let content = choice.content.as_deref();
-        // Servers begin every stream with an empty content, also that of a tool call.
-        let is_filler = tool_calls.is_some() || !choice.refusal.is_empty();
-        Self {
-            index: choice.index,
-            message: Message {
-                role: match &*choice.role {
-                    "" => "assistant",
-                    role => role,
-                },
-                content: content.filter(|content| !(is_filler && content.is_empty())),
-                refusal: &choice.refusal,
-                reasoning: &choice.reasoning,
-                reasoning_content: &choice.reasoning_content,
-                tool_calls,
-            },
-            logprobs: choice.logprobs.as_ref().map(|logprobs| WholeLogprobs {
-                content: JoinedLogprobs::list(logprobs.content.as_ref()),
-                refusal: JoinedLogprobs::list(logprobs.refusal.as_ref()),
-            }),
-            finish_reason: Some(&*choice.finish_reason).filter(|reason| !reason.is_empty()),
+    fn push_json(&self, json: &mut String) {
+        for (name, joined) in [(r#"{"content":"#, &self.content), (r#","refusal":"#, &self.refusal)] {
+            json.push_str(name);
+            match joined {
+                None => json.push_str("null"),
+                Some(joined) => {
+                    json.push('[');
+                    json.push_str(joined);
+                    json.push(']');
+                }
+            }
         }
+        json.push('}');
+    }
+}
+
+impl Choice {
+    fn push_json(&self, json: &mut String, is_text: bool) {
+        json.push_str(&format!(r#"{{"index":{}"#, self.index));
+        if is_text {
+            json.push_str(r#","text":"#);
+            push_string(json, self.content.as_deref().unwrap_or_default());
+        } else {
+            self.push_message(json);
+        }
+        if let Some(logprobs) = self.logprobs.as_ref().filter(|_| !is_text) {
+            json.push_str(r#","logprobs":"#);
+            logprobs.push_json(json);
+        }
+        json.push_str(r#","finish_reason":"#);
+        match &*self.finish_reason {
+            "" => json.push_str("null"),
+            reason => push_string(json, reason),
+        }
+        json.push('}');
+    }
+
+    fn push_message(&self, json: &mut String) {
+        json.push_str(r#","message":{"role":"#);
+        push_string(json, if self.role.is_empty() { "assistant" } else { &self.role });
+        // Servers begin every stream with an empty content, also that of a tool call.
+        let is_filler = !self.tool_calls.is_empty() || !self.refusal.is_empty();
+        json.push_str(r#","content":"#);
+        match &self.content {
+            Some(content) if !(is_filler && content.is_empty()) => push_string(json, content),
+            _ => json.push_str("null"),
+        }
+        push_member(json, "refusal", &self.refusal);
+        push_member(json, "reasoning", &self.reasoning);
+        push_member(json, "reasoning_content", &self.reasoning_content);
+        if !self.tool_calls.is_empty() {
+            json.push_str(r#","tool_calls":"#);
+            self.tool_calls.push_json(json);
+        }
+        json.push('}');
+    }
+}
+
+/// A member of an object that has one before it; none for an empty text.
+fn push_member(json: &mut String, name: &str, text: &str) {
+    if !text.is_empty() {
+        json.push(',');
+        push_string(json, name);
+        json.push(':');
+        push_string(json, text);
     }
 }
 

@@ -1,106 +1,223 @@
-//! The shape of a `chat.completion.chunk`, as leniently as its many authors need.
+//! The shape of a `chat.completion.chunk` and of a streamed `text_completion`, as leniently as its many authors need.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use crate::json::{Malformed, Read, Reader};
 
-/// A string that borrows from the chunk where it can. (`Option<Cow<str>>` never does, in serde.)
-#[derive(Deserialize)]
-pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+/// A text that may be missing or null.
+pub(super) type Text<'a> = Option<Cow<'a, str>>;
 
 /// `{"id":"…","created":1,"model":"…","choices":[…],"usage":{…}}`; every member may be missing or null.
-#[derive(Deserialize)]
+#[derive(Default)]
 pub(super) struct Chunk<'a> {
-    #[serde(borrow, default)]
-    pub(super) id: Option<Text<'a>>,
+    pub(super) id: Text<'a>,
     /// Unix seconds; some servers write a fraction, which is not worth refusing an answer for.
-    #[serde(borrow, default)]
-    pub(super) created: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) model: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) system_fingerprint: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) service_tier: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) choices: Option<Vec<ChoiceDelta<'a>>>,
-    #[serde(borrow, default)]
-    pub(super) usage: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) error: Option<&'a RawValue>,
+    pub(super) created: Option<&'a str>,
+    pub(super) model: Text<'a>,
+    pub(super) system_fingerprint: Text<'a>,
+    pub(super) service_tier: Text<'a>,
+    pub(super) choices: Vec<ChoiceDelta<'a>>,
+    pub(super) usage: Option<&'a str>,
+    pub(super) error: Option<&'a str>,
 }
 
 /// One of `choices`.
-#[derive(Deserialize)]
+#[derive(Default)]
 pub(super) struct ChoiceDelta<'a> {
-    #[serde(default)]
-    pub(super) index: Option<u32>,
-    #[serde(borrow, default)]
-    pub(super) delta: Option<Delta<'a>>,
-    #[serde(borrow, default)]
-    pub(super) finish_reason: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    pub(super) index: u32,
+    pub(super) delta: Delta<'a>,
+    /// The content stood in `text`: this is a completion of a text.
+    pub(super) is_text: bool,
+    pub(super) finish_reason: Text<'a>,
     pub(super) logprobs: Option<Logprobs<'a>>,
 }
 
 /// What a choice has grown by.
-#[derive(Default, Deserialize)]
+#[derive(Default)]
 pub(super) struct Delta<'a> {
-    #[serde(borrow, default)]
-    pub(super) role: Option<Text<'a>>,
-    /// A string; raw, so that its place in the chunk is known.
-    #[serde(borrow, default)]
-    pub(super) content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) refusal: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) reasoning: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) reasoning_content: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) tool_calls: Option<Vec<ToolCallDelta<'a>>>,
+    pub(super) role: Text<'a>,
+    pub(super) content: Option<Content<'a>>,
+    pub(super) refusal: Text<'a>,
+    pub(super) reasoning: Text<'a>,
+    pub(super) reasoning_content: Text<'a>,
+    pub(super) tool_calls: Vec<ToolCallDelta<'a>>,
+}
+
+/// A text, and where in the chunk its quotes stand.
+pub(super) struct Content<'a> {
+    pub(super) text: Cow<'a, str>,
+    /// The offset of the opening quote.
+    pub(super) start: usize,
+    /// The offset behind the closing quote.
+    pub(super) end: usize,
 }
 
 /// A piece of a tool call.
-#[derive(Deserialize)]
+#[derive(Default)]
 pub(super) struct ToolCallDelta<'a> {
-    #[serde(default)]
     pub(super) index: Option<u32>,
-    #[serde(borrow, default)]
-    pub(super) id: Option<Text<'a>>,
-    #[serde(borrow, default, rename = "type")]
-    pub(super) kind: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) function: Option<FunctionDelta<'a>>,
-}
-
-/// A piece of a function call.
-#[derive(Default, Deserialize)]
-pub(super) struct FunctionDelta<'a> {
-    #[serde(borrow, default)]
-    pub(super) name: Option<Text<'a>>,
-    /// A string that holds JSON, or (some servers) the JSON itself.
-    #[serde(borrow, default)]
-    pub(super) arguments: Option<&'a RawValue>,
+    pub(super) id: Text<'a>,
+    pub(super) kind: Text<'a>,
+    pub(super) name: Text<'a>,
+    pub(super) arguments: Option<Cow<'a, str>>,
 }
 
 /// `{"content":[…],"refusal":[…]}`: lists that are joined, their items untouched.
-#[derive(Deserialize)]
+#[derive(Default)]
 pub(super) struct Logprobs<'a> {
-    #[serde(borrow, default)]
-    pub(super) content: Option<Vec<&'a RawValue>>,
-    #[serde(borrow, default)]
-    pub(super) refusal: Option<Vec<&'a RawValue>>,
+    pub(super) content: Option<Vec<&'a str>>,
+    pub(super) refusal: Option<Vec<&'a str>>,
+}
+
+impl<'a> Chunk<'a> {
+    pub(super) fn parse(data: &'a str) -> Read<Self> {
+        Reader::whole(data, |reader| {
+            let mut chunk = Self::default();
+            reader.object(|reader, name| {
+                match name {
+                    "id" => chunk.id = reader.optional_string()?,
+                    "created" => chunk.created = reader.optional_raw()?,
+                    "model" => chunk.model = reader.optional_string()?,
+                    "system_fingerprint" => chunk.system_fingerprint = reader.optional_string()?,
+                    "service_tier" => chunk.service_tier = reader.optional_string()?,
+                    "choices" => chunk.choices = list(reader, ChoiceDelta::read)?.unwrap_or_default(),
+                    "usage" => chunk.usage = reader.optional_raw()?,
+                    "error" => chunk.error = reader.optional_raw()?,
+                    _ => reader.skip()?,
+                }
+                Ok(())
+            })?;
+            Ok(chunk)
+        })
+    }
+}
+
+impl<'a> ChoiceDelta<'a> {
+    fn read(reader: &mut Reader<'a>) -> Read<Self> {
+        let mut choice = Self::default();
+        reader.object(|reader, name| {
+            match name {
+                "index" => choice.index = reader.optional_u32()?.unwrap_or(0),
+                "delta" => choice.delta = Delta::read(reader)?,
+                "text" => {
+                    choice.delta.content = Content::read(reader)?;
+                    choice.is_text = true;
+                }
+                "finish_reason" => choice.finish_reason = reader.optional_string()?,
+                "logprobs" => choice.logprobs = Logprobs::read(reader)?,
+                _ => reader.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(choice)
+    }
+}
+
+impl<'a> Delta<'a> {
+    fn read(reader: &mut Reader<'a>) -> Read<Self> {
+        let mut delta = Self::default();
+        if reader.peek() == Some(b'n') {
+            return reader.null().map(|()| delta);
+        }
+        reader.object(|reader, name| {
+            match name {
+                "role" => delta.role = reader.optional_string()?,
+                "content" => delta.content = Content::read(reader)?,
+                "refusal" => delta.refusal = reader.optional_string()?,
+                "reasoning" => delta.reasoning = reader.optional_string()?,
+                "reasoning_content" => delta.reasoning_content = reader.optional_string()?,
+                "tool_calls" => delta.tool_calls = list(reader, ToolCallDelta::read)?.unwrap_or_default(),
+                _ => reader.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(delta)
+    }
+}
+
+impl<'a> Content<'a> {
+    fn read(reader: &mut Reader<'a>) -> Read<Option<Self>> {
+        let start = reader.position();
+        let text = reader.optional_string()?;
+        let end = start + reader.since(start).len();
+        Ok(text.map(|text| Self { text, start, end }))
+    }
+}
+
+impl<'a> ToolCallDelta<'a> {
+    fn read(reader: &mut Reader<'a>) -> Read<Self> {
+        let mut call = Self::default();
+        reader.object(|reader, name| {
+            match name {
+                "index" => call.index = reader.optional_u32()?,
+                "id" => call.id = reader.optional_string()?,
+                "type" => call.kind = reader.optional_string()?,
+                "function" => call.read_function(reader)?,
+                _ => reader.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(call)
+    }
+
+    fn read_function(&mut self, reader: &mut Reader<'a>) -> Read<()> {
+        if reader.peek() == Some(b'n') {
+            return reader.null();
+        }
+        reader.object(|reader, name| {
+            match name {
+                "name" => self.name = reader.optional_string()?,
+                // A string that holds JSON, or (some servers) the JSON itself.
+                "arguments" if reader.peek() == Some(b'"') => self.arguments = Some(reader.string()?),
+                "arguments" => self.arguments = reader.optional_raw()?.map(Cow::Borrowed),
+                _ => reader.skip()?,
+            }
+            Ok(())
+        })
+    }
+}
+
+impl<'a> Logprobs<'a> {
+    fn read(reader: &mut Reader<'a>) -> Read<Option<Self>> {
+        if reader.peek() == Some(b'n') {
+            return reader.null().map(|()| None);
+        }
+        let mut logprobs = Self::default();
+        reader.object(|reader, name| {
+            match name {
+                "content" => logprobs.content = list(reader, Reader::raw)?,
+                "refusal" => logprobs.refusal = list(reader, Reader::raw)?,
+                _ => reader.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(Some(logprobs))
+    }
+
+    /// What its items take.
+    pub(super) fn bytes(&self) -> usize {
+        [&self.content, &self.refusal].into_iter().flatten().flatten().map(|item| item.len() + 1).sum()
+    }
+}
+
+/// A list or null.
+fn list<'a, T>(reader: &mut Reader<'a>, read: impl Fn(&mut Reader<'a>) -> Read<T>) -> Read<Option<Vec<T>>> {
+    match reader.peek() {
+        Some(b'[') => {
+            let mut items = Vec::new();
+            reader.array(|reader| {
+                items.push(read(reader)?);
+                Ok(())
+            })?;
+            Ok(Some(items))
+        }
+        Some(b'n') => reader.null().map(|()| None),
+        _ => Err(Malformed),
+    }
 }
 
 /// The text of an optional member; empty if it is missing.
-pub(super) fn text_of<'t>(member: Option<&'t Text<'_>>) -> &'t str {
-    member.map_or("", |text| &text.0)
-}
-
-/// The string that a raw value is; `None` for anything else.
-pub(super) fn string_of<'a>(value: &'a RawValue) -> Option<Cow<'a, str>> {
-    serde_json::from_str::<Text<'a>>(value.get()).ok().map(|text| text.0)
+pub(super) fn text_of<'t>(member: &'t Text<'_>) -> &'t str {
+    member.as_deref().unwrap_or_default()
 }

@@ -1,13 +1,10 @@
 //! Reads a failure that another server reports.
 
 use alloc::borrow::Cow;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-use super::chunk::{Text, string_of};
 use crate::error::{Code, Error, Kind};
+use crate::json::{Read, Reader};
 
 /// The failure in the `error` member of an event or a body.
 ///
@@ -19,38 +16,44 @@ use crate::error::{Code, Error, Kind};
 pub fn read_failure(error: &str) -> Error {
     const SILENT: &str = "The server reported an error and did not say which.";
 
-    let detail: Detail<'_> = serde_json::from_str(error).unwrap_or_default();
-    let message = match detail.message.as_ref() {
-        Some(message) => message.0.to_string(),
-        None => serde_json::from_str::<String>(error).unwrap_or_default(),
-    };
-    let code = detail
-        .code
-        .and_then(string_of)
+    let Detail { message, code, param } = Reader::whole(error, Detail::read).unwrap_or_default();
+    let code = code
         .and_then(|spelling| Code::from_spelling(&spelling))
         .filter(|code| code.kind() != Kind::Connection)
         .unwrap_or(Code::UpstreamError);
-    let param = detail.param.and_then(string_of);
-    Error {
-        param: param.map(|param| Cow::Owned(param.into_owned())),
-        ..Error::new(
-            code,
-            match message.is_empty() {
-                true => Cow::Borrowed(SILENT),
-                false => Cow::Owned(message),
-            },
-        )
-    }
+    let message = message.filter(|message| !message.is_empty()).unwrap_or(Cow::Borrowed(SILENT));
+    Error { param: param.map(|param| Cow::Owned(param.into_owned())), ..Error::new(code, String::from(message)) }
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default)]
 struct Detail<'a> {
-    #[serde(borrow, default)]
-    message: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    code: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    param: Option<&'a RawValue>,
+    message: Option<Cow<'a, str>>,
+    code: Option<Cow<'a, str>>,
+    param: Option<Cow<'a, str>>,
+}
+
+impl<'a> Detail<'a> {
+    /// An object, or a string that is the message. Members of other types say nothing.
+    fn read(reader: &mut Reader<'a>) -> Read<Self> {
+        if reader.peek() == Some(b'"') {
+            return Ok(Self { message: Some(reader.string()?), ..Self::default() });
+        }
+        let mut detail = Self::default();
+        reader.object(|reader, name| {
+            let member = match name {
+                "message" => &mut detail.message,
+                "code" => &mut detail.code,
+                "param" => &mut detail.param,
+                _ => return reader.skip(),
+            };
+            if reader.peek() != Some(b'"') {
+                return reader.skip();
+            }
+            *member = Some(reader.string()?);
+            Ok(())
+        })?;
+        Ok(detail)
+    }
 }
 
 #[cfg(test)]

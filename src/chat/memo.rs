@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 // Compared in words: in wasm, `==` on slices goes byte by byte.
 use memchr::arch::all::{is_equal, is_prefix, is_suffix};
 use memchr::memchr2;
-use serde_json::value::RawValue;
 
-use super::chunk::{ChoiceDelta, Chunk, Text, string_of, text_of};
+use super::chunk::{Chunk, Content, text_of};
+use crate::json::Reader;
 
 /// What surrounds a text that is remembered at most, in bytes; ours: chunks have some 200.
 const LIMIT_BYTES: usize = 4096;
@@ -43,11 +43,9 @@ impl Memo {
             Some((0, text)) => text,
             Some(_) => return None,
             None => {
-                let chunk: Chunk<'d> = serde_json::from_str(data).ok()?;
+                let chunk = Chunk::parse(data).ok()?;
                 self.learn(data, &chunk);
-                let choices = chunk.choices?;
-                let first = choices.into_iter().find(|choice| choice.index.unwrap_or(0) == 0)?;
-                string_of(first.delta?.content?)?
+                chunk.choices.into_iter().find(|choice| choice.index == 0)?.delta.content?.text
             }
         };
         (!text.is_empty()).then_some(text)
@@ -78,55 +76,49 @@ impl Memo {
         if !is_suffix(data.as_bytes(), &self.after) {
             return None;
         }
-        let text: Text<'d> = serde_json::from_str(quoted).ok()?;
-        Some((self.choice, text.0))
+        Some((self.choice, Reader::whole(quoted, Reader::string).ok()?))
     }
 
     /// Remembers what surrounds the text of `chunk`, which was parsed from `data`, if it says
-    /// nothing but its text; else remembers what it did.
-    pub(super) fn learn<'d>(&mut self, data: &'d str, chunk: &Chunk<'d>) {
+    /// nothing but its text; else remembers what it did. Says whether it does.
+    pub(super) fn learn(&mut self, data: &str, chunk: &Chunk<'_>) -> bool {
         let Some((choice, content)) = plain_content(chunk) else {
-            return;
+            return false;
         };
-        let Some((before, after)) = surroundings(data, content) else {
-            return;
+        let (Some(before), Some(after)) = (data.get(..=content.start), data.get(content.end..)) else {
+            return false;
         };
         if before.len() + after.len() > LIMIT_BYTES {
-            return;
+            return false;
         }
         self.choice = choice;
         self.before.clear();
         self.before.extend_from_slice(before.as_bytes());
         self.after.clear();
         self.after.extend_from_slice(after.as_bytes());
+        true
+    }
+
+    /// The text of a chunk that was recalled as it stands there, with its quotes.
+    pub(super) fn quoted<'d>(&self, data: &'d str) -> &'d str {
+        data.get(self.before.len().saturating_sub(1)..data.len().saturating_sub(self.after.len())).unwrap_or_default()
     }
 }
 
 /// The choice and the content of a chunk that says nothing else that could matter.
-fn plain_content<'a>(chunk: &Chunk<'a>) -> Option<(u32, &'a RawValue)> {
-    let [ChoiceDelta { index, delta: Some(delta), finish_reason, logprobs: None }] = chunk.choices.as_deref()? else {
+fn plain_content<'c, 'a>(chunk: &'c Chunk<'a>) -> Option<(u32, &'c Content<'a>)> {
+    let [choice] = chunk.choices.as_slice() else {
         return None;
     };
+    let delta = &choice.delta;
     let is_plain = chunk.usage.is_none()
         && chunk.error.is_none()
-        && text_of(finish_reason.as_ref()).is_empty()
-        && text_of(delta.refusal.as_ref()).is_empty()
-        && text_of(delta.reasoning.as_ref()).is_empty()
-        && text_of(delta.reasoning_content.as_ref()).is_empty()
-        && delta.tool_calls.as_ref().is_none_or(Vec::is_empty);
-    is_plain.then_some((index.unwrap_or(0), delta.content?))
-}
-
-/// `data` up to and with the opening quote of `content`, and what stands behind its closing quote.
-fn surroundings<'d>(data: &'d str, content: &'d RawValue) -> Option<(&'d str, &'d str)> {
-    let content = content.get();
-    if !content.starts_with('"') {
-        return None;
-    }
-    let at = content.as_ptr().addr().checked_sub(data.as_ptr().addr())?;
-    let before = data.get(..=at)?;
-    let after = data.get(at.checked_add(content.len())?..)?;
-    Some((before, after))
+        && choice.logprobs.is_none()
+        && delta.tool_calls.is_empty()
+        && [&choice.finish_reason, &delta.refusal, &delta.reasoning, &delta.reasoning_content]
+            .into_iter()
+            .all(|text| text_of(text).is_empty());
+    Some((choice.index, delta.content.as_ref().filter(|_| is_plain)?))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ mod relay;
 mod tool_call;
 mod watch;
 
-pub use accumulator::Accumulator;
+pub use accumulator::{Accumulator, Seen};
 pub use failure::read_failure;
 pub use fix::fix_completion;
 pub use memo::Memo;

@@ -4,11 +4,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::Serialize;
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
-
-use super::chunk::{FunctionDelta, ToolCallDelta, string_of, text_of};
+use super::chunk::{ToolCallDelta, text_of};
+use crate::json::{Reader, push_string};
 
 /// How many calls a message may hold; ours: finding the right one must stay cheap.
 const CALLS_LIMIT: usize = 1024;
@@ -28,21 +25,6 @@ struct ToolCall {
     arguments: String,
 }
 
-/// A call as a completion shows it.
-#[derive(Serialize)]
-pub(super) struct Whole<'a> {
-    id: String,
-    #[serde(rename = "type")]
-    kind: &'a str,
-    function: Function<'a>,
-}
-
-#[derive(Serialize)]
-struct Function<'a> {
-    name: &'a str,
-    arguments: &'a str,
-}
-
 impl ToolCalls {
     pub(super) const fn new() -> Self {
         Self { calls: Vec::new() }
@@ -50,14 +32,8 @@ impl ToolCalls {
 
     /// Adds a piece and says how many bytes it takes; `None` if it is one call too many.
     pub(super) fn add(&mut self, piece: &ToolCallDelta<'_>) -> Option<usize> {
-        let id = text_of(piece.id.as_ref());
-        let kind = text_of(piece.kind.as_ref());
-        let none = FunctionDelta::default();
-        let function = piece.function.as_ref().unwrap_or(&none);
-        let name = text_of(function.name.as_ref());
-
         let known = self.calls.len();
-        let at = self.position_of(piece, id, function, name).unwrap_or(known);
+        let at = self.position_of(piece).unwrap_or(known);
         if at == CALLS_LIMIT {
             return None;
         }
@@ -66,39 +42,39 @@ impl ToolCalls {
         }
         let call = self.calls.get_mut(at)?;
         let before = call.bytes();
-        set_once(&mut call.id, id);
-        set_once(&mut call.kind, kind);
-        set_once(&mut call.name, name);
-        if let Some(arguments) = function.arguments {
-            match string_of(arguments) {
-                Some(text) => call.arguments.push_str(&text),
-                None => call.arguments.push_str(arguments.get()),
-            }
-        }
+        set_once(&mut call.id, text_of(&piece.id));
+        set_once(&mut call.kind, text_of(&piece.kind));
+        set_once(&mut call.name, text_of(&piece.name));
+        call.arguments.push_str(piece.arguments.as_deref().unwrap_or_default());
         let begun = if at == known { size_of::<ToolCall>() } else { 0 };
         Some(call.bytes() - before + begun)
     }
 
-    /// The finished calls; `None` if there were none.
+    /// Whether there are none.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// Writes the list of calls as a completion shows it.
     ///
     /// A call that never had an id gets `call_0`, `call_1`, … by its place: an answer to it must
     /// name it. (Ours; older Ollama sends none.)
-    pub(super) fn whole(&self) -> Option<Vec<Whole<'_>>> {
-        if self.calls.is_empty() {
-            return None;
+    pub(super) fn push_json(&self, json: &mut String) {
+        for (place, call) in self.calls.iter().enumerate() {
+            json.push_str(if place == 0 { r#"[{"id":"# } else { r#",{"id":"# });
+            match &*call.id {
+                "" => push_string(json, &format!("call_{place}")),
+                id => push_string(json, id),
+            }
+            json.push_str(r#","type":"#);
+            push_string(json, if call.kind.is_empty() { "function" } else { &call.kind });
+            json.push_str(r#","function":{"name":"#);
+            push_string(json, &call.name);
+            json.push_str(r#","arguments":"#);
+            push_string(json, &call.arguments);
+            json.push_str("}}");
         }
-        let whole = self.calls.iter().enumerate().map(|(place, call)| Whole {
-            id: match &*call.id {
-                "" => format!("call_{place}"),
-                id => id.into(),
-            },
-            kind: match &*call.kind {
-                "" => "function",
-                kind => kind,
-            },
-            function: Function { name: &call.name, arguments: &call.arguments },
-        });
-        Some(whole.collect())
+        json.push(']');
     }
 
     /// Which call a piece continues; `None` if it begins one.
@@ -107,13 +83,8 @@ impl ToolCalls {
     /// an id that was seen decides; a new id begins a call, unless the call at this index has none
     /// yet; without an id, a name where there is one already begins a call if it is another name,
     /// or if the arguments so far are complete.
-    fn position_of(
-        &self,
-        piece: &ToolCallDelta<'_>,
-        id: &str,
-        function: &FunctionDelta<'_>,
-        name: &str,
-    ) -> Option<usize> {
+    fn position_of(&self, piece: &ToolCallDelta<'_>) -> Option<usize> {
+        let (id, name) = (text_of(&piece.id), text_of(&piece.name));
         if !id.is_empty()
             && let Some(at) = self
                 .calls
@@ -128,19 +99,19 @@ impl ToolCalls {
         }?;
         let call = self.calls.get(at)?;
         let has_new_id = !id.is_empty() && !call.id.is_empty();
-        let begins_another = has_new_id || call.is_followed_by(name, function.arguments);
+        let begins_another = has_new_id || call.is_followed_by(name, text_of(&piece.arguments));
         (!begins_another).then_some(at)
     }
 }
 
 impl ToolCall {
     /// Whether a piece with this name, and no id that would tell, is another call.
-    fn is_followed_by(&self, name: &str, arguments: Option<&RawValue>) -> bool {
+    fn is_followed_by(&self, name: &str, arguments: &str) -> bool {
         if name.is_empty() || self.name.is_empty() {
             return false;
         }
-        let brings_arguments = arguments.is_some_and(|value| !matches!(value.get(), r#""""# | "null"));
-        name != self.name || (brings_arguments && serde_json::from_str::<IgnoredAny>(&self.arguments).is_ok())
+        let is_complete = || Reader::whole(&self.arguments, Reader::skip).is_ok();
+        name != self.name || (!arguments.is_empty() && is_complete())
     }
 
     fn bytes(&self) -> usize {

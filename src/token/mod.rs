@@ -6,7 +6,10 @@ pub mod jwks;
 pub mod jwt;
 mod object;
 pub mod pat;
+mod renewal;
 pub mod session;
+
+pub use renewal::renew_at_ms;
 
 use crate::error::{Code, Error};
 

@@ -156,11 +156,11 @@ test("a page built by Vite, in Chromium", async (t) => {
     assert.equal(await take(), "Hal");
     exchange.end();
     const cut = await page.evaluate(() => window.failure(window.stream.next()));
-    assert.deepEqual([cut.name, cut.code], ["CoMindError", "stream_truncated"]);
+    assert.deepEqual([cut.name, cut.code], ["StreamTruncatedError", "stream_truncated"]);
     const listing = page.evaluate(() => window.failure(window.client.models.list({ maxRetries: 0 })));
     (await edge.next()).fail(429, { message: "slow", code: "rate_limited" });
     assert.deepEqual(await listing, {
-      name: "CoMindError",
+      name: "APIError",
       code: "rate_limited",
       status: 429,
       requestId: "req_1",
@@ -172,7 +172,7 @@ test("a page built by Vite, in Chromium", async (t) => {
     t.after(() => other.close());
     const asking = page.evaluate((baseURL) => {
       return window
-        .connect({ baseURL, token: "cmnd_x" })
+        .connect({ baseURL, token: "cmnd_x", dangerouslyAllowBrowser: true })
         .chat.completions.create({ model: "m", messages: [] });
     }, other.url);
     const headers = { "access-control-allow-origin": edge.url };

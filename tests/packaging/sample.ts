@@ -3,7 +3,7 @@ import {
   CoMind,
   CoMindError,
   init,
-  type ChatChunk,
+  type ChatCompletionChunk,
   type ChatCompletion,
   type ChatStream,
   type ErrorCode,
@@ -53,7 +53,7 @@ async function sample(signal: AbortSignal): Promise<string> {
   return `${text}${access_token}${admin}${vision}`;
 }
 
-function deltaOf(chunk: ChatChunk): string {
+function deltaOf(chunk: ChatCompletionChunk): string {
   return chunk.choices[0]?.delta.content ?? "";
 }
 

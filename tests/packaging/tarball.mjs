@@ -34,8 +34,12 @@ export async function makeProject(test, files = {}) {
   return folder;
 }
 
-/** The installed package, imported by its name as Node finds it. */
+/** The installed package, imported by its name as Node finds it; and `memory`, which it keeps to itself. */
 export async function importPackage(test, name = "@co-mind/client") {
-  const folder = await makeProject(test, { "main.js": `export * from ${JSON.stringify(name)};` });
+  const folder = await makeProject(test, {
+    "main.js":
+      `export * from ${JSON.stringify(name)};\n` +
+      `export { memory } from "./node_modules/@co-mind/client/runtime.js";\n`,
+  });
   return import(pathToFileURL(join(folder, "main.js")));
 }

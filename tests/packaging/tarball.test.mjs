@@ -14,6 +14,7 @@ test("the tarball holds exactly the package", async (t) => {
   assert.deepEqual(
     [...files].sort(),
     [
+      "CHANGELOG.md",
       "LICENSE",
       "README.md",
       "call.js",
@@ -21,17 +22,25 @@ test("the tarball holds exactly the package", async (t) => {
       "error.js",
       "index.d.ts",
       "index.js",
+      "javascript.js",
       "node.js",
       "package.json",
+      "request.js",
       "runtime.js",
       "slim.js",
+      "storage.js",
       "stream.js",
-      "wasm/core.js",
+      "tokens.js",
+      "wasm/contract.js",
+      "wasm/core_asm.js",
+      "wasm/core_bg.js",
       "wasm/core_bg.wasm",
+      "wasm/types.d.ts",
       "workerd.js",
     ].sort(),
   );
-  assert.equal(await read("pkg/LICENSE"), await read("LICENSE"));
+  for (const file of ["LICENSE", "CHANGELOG.md"])
+    assert.equal(await read(`pkg/${file}`), await read(file), file);
 });
 
 test("the wasm asks for nothing but its glue and names no folder of the machine that built it", async (t) => {
@@ -42,6 +51,12 @@ test("the wasm asks for nothing but its glue and names no folder of the machine 
   assert.deepEqual([...new Set(imports.map(({ module }) => module))], ["./core_bg.js"]);
   for (const place of [homedir(), tmpdir(), process.env.CARGO_HOME ?? "/.cargo", process.cwd()])
     assert.ok(!wasm.includes(place), `the wasm names ${place}`);
+  const inJavaScript = await readFile(join(folder, "node_modules/@co-mind/client/wasm/core_asm.js"), "utf8");
+  assert.doesNotMatch(
+    inJavaScript,
+    /\beval\b|new Function|WebAssembly\./,
+    "the core as JavaScript needs no more",
+  );
 });
 
 test("nothing written by hand in the package writes to the console", async (t) => {
@@ -55,7 +70,7 @@ test("nothing written by hand in the package writes to the console", async (t) =
 test("the declared codes are the codes of the core", async () => {
   const rust = (await read("src/error.rs")).matchAll(/^ {4}[A-Z]\w+ = "(\w+)", \d+, \w+, \w+;/gm);
   const core = Array.from(rust, ([, code]) => code).sort();
-  const union = /export type ErrorCode =([^;]+);/.exec(await read("pkg/index.d.ts"))[1];
+  const union = /export type ErrorCode =([^;]+);/.exec(await read("pkg/wasm/types.d.ts"))[1];
   const declared = Array.from(union.matchAll(/"(\w+)"/g), ([, code]) => code).sort();
   assert.ok(core.length > 20);
   assert.deepEqual(declared, core);

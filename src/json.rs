@@ -1,0 +1,410 @@
+//! Reads and writes JSON where it stands: one pass, no tree, no shape per type.
+//!
+//! Ours, beside `serde_json`, for what is done for every event of a stream in every page: the chunk
+//! of an answer. A derived shape is a parser of its own in the wasm; this is one for all.
+//! It accepts what RFC 8259 does, and differs from `serde_json` as `JSON.parse` does: of a name that
+//! is given twice the last counts, and half a surrogate pair is no error (it reads as U+FFFD).
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+
+/// How deep arrays and objects may be nested; ours, about that of `serde_json`: reading recurses.
+const DEPTH_LIMIT: u32 = 128;
+
+/// The text is not JSON, or not of the form that was asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Malformed;
+
+pub(crate) type Read<T> = Result<T, Malformed>;
+
+/// A place in a JSON text.
+pub(crate) struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    depth: u32,
+}
+
+impl<'a> Reader<'a> {
+    /// At the start of a text.
+    pub(crate) const fn new(text: &'a str) -> Self {
+        Self { text, at: 0, depth: 0 }
+    }
+
+    /// Reads all of the text as one value.
+    pub(crate) fn whole<T>(text: &'a str, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
+        let mut reader = Self::new(text);
+        let value = read(&mut reader)?;
+        reader.skip_space();
+        if reader.at == text.len() { Ok(value) } else { Err(Malformed) }
+    }
+
+    /// Where the next token begins, as an offset into the text.
+    pub(crate) fn position(&mut self) -> usize {
+        self.skip_space();
+        self.at
+    }
+
+    /// The text from an offset to here.
+    pub(crate) fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    /// Reads an object; `member` is called with each name and must read its value.
+    pub(crate) fn object(&mut self, mut member: impl FnMut(&mut Self, &str) -> Read<()>) -> Read<()> {
+        self.enter(b'{')?;
+        let mut is_first = true;
+        while self.goes_on(b'}', &mut is_first)? {
+            let name = self.string()?;
+            self.skip_space();
+            self.expect(b':')?;
+            member(self, &name)?;
+        }
+        Ok(())
+    }
+
+    /// Reads an array; `item` must read each of its values.
+    pub(crate) fn array(&mut self, mut item: impl FnMut(&mut Self) -> Read<()>) -> Read<()> {
+        self.enter(b'[')?;
+        let mut is_first = true;
+        while self.goes_on(b']', &mut is_first)? {
+            item(self)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a string, borrowed where it has no escapes.
+    pub(crate) fn string(&mut self) -> Read<Cow<'a, str>> {
+        self.skip_space();
+        self.expect(b'"')?;
+        let start = self.at;
+        let mut decoded = String::new();
+        let mut piece = start;
+        loop {
+            match self.next()? {
+                b'"' => break,
+                b'\\' => {
+                    decoded.push_str(self.text.get(piece..self.at - 1).ok_or(Malformed)?);
+                    decoded.push(self.escape()?);
+                    piece = self.at;
+                }
+                0..b' ' => return Err(Malformed),
+                _ => {}
+            }
+        }
+        let rest = self.text.get(piece..self.at - 1).ok_or(Malformed)?;
+        if piece == start {
+            return Ok(Cow::Borrowed(rest));
+        }
+        decoded.push_str(rest);
+        Ok(Cow::Owned(decoded))
+    }
+
+    /// Reads a string or null.
+    pub(crate) fn optional_string(&mut self) -> Read<Option<Cow<'a, str>>> {
+        if self.peek() == Some(b'"') { self.string().map(Some) } else { self.null().map(|()| None) }
+    }
+
+    /// Reads a whole number that fits, or null.
+    pub(crate) fn optional_u32(&mut self) -> Read<Option<u32>> {
+        match self.peek() {
+            Some(b'0'..=b'9') => self.raw()?.parse().map(Some).map_err(|_| Malformed),
+            _ => self.null().map(|()| None),
+        }
+    }
+
+    /// Reads any value and gives its text.
+    pub(crate) fn raw(&mut self) -> Read<&'a str> {
+        let start = self.position();
+        self.skip()?;
+        Ok(self.since(start))
+    }
+
+    /// Reads any value and gives its text; `None` for null.
+    pub(crate) fn optional_raw(&mut self) -> Read<Option<&'a str>> {
+        Ok(Some(self.raw()?).filter(|&raw| raw != "null"))
+    }
+
+    /// Reads past any value.
+    pub(crate) fn skip(&mut self) -> Read<()> {
+        match self.peek().ok_or(Malformed)? {
+            b'{' => self.object(|reader, _| reader.skip()),
+            b'[' => self.array(Self::skip),
+            b'"' => self.skip_string(),
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'n' => self.word("null"),
+            _ => self.number(),
+        }
+    }
+
+    /// Reads null.
+    pub(crate) fn null(&mut self) -> Read<()> {
+        self.skip_space();
+        self.word("null")
+    }
+
+    /// The first byte of the next token.
+    pub(crate) fn peek(&mut self) -> Option<u8> {
+        self.skip_space();
+        self.byte()
+    }
+
+    /// A string is checked in the same way whether or not it is wanted.
+    fn skip_string(&mut self) -> Read<()> {
+        self.string().map(drop)
+    }
+
+    fn enter(&mut self, bracket: u8) -> Read<()> {
+        self.skip_space();
+        self.expect(bracket)?;
+        self.depth += 1;
+        if self.depth > DEPTH_LIMIT { Err(Malformed) } else { Ok(()) }
+    }
+
+    /// Whether another value comes before the closing bracket.
+    fn goes_on(&mut self, bracket: u8, is_first: &mut bool) -> Read<bool> {
+        if self.peek() == Some(bracket) {
+            self.at += 1;
+            self.depth -= 1;
+            return Ok(false);
+        }
+        if !core::mem::replace(is_first, false) {
+            self.expect(b',')?;
+        }
+        Ok(true)
+    }
+
+    fn number(&mut self) -> Read<()> {
+        self.take(b"-");
+        if self.take(b"0") == 0 {
+            self.digits()?;
+        } else if matches!(self.byte(), Some(b'0'..=b'9')) {
+            return Err(Malformed);
+        }
+        if self.take(b".") > 0 {
+            self.digits()?;
+        }
+        if self.take(b"eE") > 0 {
+            self.take(b"+-");
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Read<()> {
+        let start = self.at;
+        while matches!(self.byte(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == start { Err(Malformed) } else { Ok(()) }
+    }
+
+    /// Passes one byte that is one of these; says how many it passed.
+    fn take(&mut self, any_of: &[u8]) -> usize {
+        let count = usize::from(self.byte().is_some_and(|byte| any_of.contains(&byte)));
+        self.at += count;
+        count
+    }
+
+    /// The character of an escape; the backslash is read.
+    fn escape(&mut self) -> Read<char> {
+        Ok(match self.next()? {
+            b'"' => '"',
+            b'\\' => '\\',
+            b'/' => '/',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => self.unicode()?,
+            _ => return Err(Malformed),
+        })
+    }
+
+    fn unicode(&mut self) -> Read<char> {
+        let unit = self.hex()?;
+        if (0xd800..0xdc00).contains(&unit) && self.text.as_bytes().get(self.at..self.at + 2) == Some(b"\\u") {
+            let after_first = self.at;
+            self.at += 2;
+            let low = self.hex()?;
+            if (0xdc00..0xe000).contains(&low) {
+                let point = 0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+                return char::from_u32(point).ok_or(Malformed);
+            }
+            // Half a pair, and then another character.
+            self.at = after_first;
+        }
+        Ok(char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER))
+    }
+
+    fn hex(&mut self) -> Read<u32> {
+        let mut unit = 0;
+        for _ in 0..4 {
+            unit = unit * 16 + char::from(self.next()?).to_digit(16).ok_or(Malformed)?;
+        }
+        Ok(unit)
+    }
+
+    fn word(&mut self, word: &str) -> Read<()> {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        if !rest.starts_with(word.as_bytes()) {
+            return Err(Malformed);
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.byte(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn expect(&mut self, byte: u8) -> Read<()> {
+        if self.next()? == byte { Ok(()) } else { Err(Malformed) }
+    }
+
+    fn next(&mut self) -> Read<u8> {
+        let byte = self.byte().ok_or(Malformed)?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+}
+
+/// Writes a text as a JSON string, quotes included.
+pub(crate) fn push_string(json: &mut String, text: &str) {
+    json.push('"');
+    let mut piece = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        if byte >= b' ' && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        json.push_str(text.get(piece..at).unwrap_or_default());
+        piece = at + 1;
+        json.push('\\');
+        match byte {
+            b'\n' => json.push('n'),
+            b'\r' => json.push('r'),
+            b'\t' => json.push('t'),
+            b'"' | b'\\' => json.push(char::from(byte)),
+            _ => {
+                json.push_str("u00");
+                for digit in [byte >> 4, byte & 15] {
+                    json.push(char::from_digit(digit.into(), 16).unwrap_or_default());
+                }
+            }
+        }
+    }
+    json.push_str(text.get(piece..).unwrap_or_default());
+    json.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::format;
+    use std::vec::Vec;
+
+    /// Everything that is JSON, and much that is not, from a few seeds by cutting, doubling and exchanging bytes.
+    fn variants() -> Vec<String> {
+        const SEEDS: &[&str] = &[
+            r#"{"a":[1,-0.5e+3,{"b":"c\né\ud83d\ude00"}],"d":null,"e":true,"f":false}"#,
+            r#" [ "" , "\"\\\/\b\f\r\t" , 0 , 10 , 1E5 , [ ] , { } ] "#,
+            "\"\u{7f}\u{80}😀\"",
+            "-0",
+        ];
+        let mut all = Vec::new();
+        for seed in SEEDS {
+            let bytes = seed.as_bytes();
+            for at in 0..=bytes.len() {
+                all.push(bytes[..at].to_vec());
+                all.push(bytes[at..].to_vec());
+                for insert in b"{}[]\",:\\0-.eE+ntfu/ \n\x01" {
+                    all.push([&bytes[..at], &[*insert], &bytes[at..]].concat());
+                    if at < bytes.len() {
+                        all.push([&bytes[..at], &[*insert], &bytes[at + 1..]].concat());
+                    }
+                }
+            }
+        }
+        all.into_iter().filter_map(|bytes| String::from_utf8(bytes).ok()).collect()
+    }
+
+    #[test]
+    fn what_is_json_is_what_serde_json_takes_for_it() {
+        let (mut good, mut bad) = (0, 0);
+        for text in variants() {
+            let expected = serde_json::from_str::<serde_json::Value>(&text);
+            let ours = Reader::whole(&text, Reader::skip);
+            // The one difference in what is accepted.
+            let is_half = |message: &str| message.contains("surrogate") || message.contains("end of hex escape");
+            if expected.as_ref().is_err_and(|error| is_half(&format!("{error}"))) {
+                continue;
+            }
+            assert_eq!(ours.is_ok(), expected.is_ok(), "{text:?}: {expected:?}");
+            if expected.is_ok() { good += 1 } else { bad += 1 }
+        }
+        assert!(good > 400 && bad > 1000, "{good} {bad}");
+    }
+
+    #[test]
+    fn strings_read_as_serde_json_reads_them_and_write_back() {
+        let mut strings = 0;
+        for text in variants() {
+            let Ok(expected) = serde_json::from_str::<String>(&text) else { continue };
+            let read = Reader::whole(&text, Reader::string).unwrap();
+            assert_eq!(read, expected);
+            let mut written = String::new();
+            push_string(&mut written, &read);
+            assert_eq!(serde_json::from_str::<String>(&written).unwrap(), expected);
+            strings += 1;
+        }
+        assert!(strings > 20, "{strings}");
+        let all: String = (0..0x250).filter_map(char::from_u32).collect();
+        let mut written = String::new();
+        push_string(&mut written, &all);
+        assert_eq!(serde_json::from_str::<String>(&written).unwrap(), all);
+        assert_eq!(written, serde_json::to_string(&all).unwrap().replace("\\b", "\\u0008").replace("\\f", "\\u000c"));
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_a_replacement_character() {
+        for (text, expected) in [
+            (r#""\ud83d""#, "\u{fffd}"),
+            (r#""\ude00""#, "\u{fffd}"),
+            (r#""\ud83dx""#, "\u{fffd}x"),
+            (r#""\ud83d\n""#, "\u{fffd}\n"),
+            (r#""\ud83d\ud83d\ude00""#, "\u{fffd}😀"),
+            (r#""\ud83d\ude00""#, "😀"),
+        ] {
+            assert_eq!(Reader::whole(text, Reader::string).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert_eq!(Reader::whole(&nested(128), Reader::skip), Ok(()));
+        assert_eq!(Reader::whole(&nested(129), Reader::skip), Err(Malformed));
+        let beside = format!("[{},{}]", nested(127), nested(127));
+        assert_eq!(Reader::whole(&beside, Reader::skip), Ok(()));
+        assert_eq!(Reader::whole(&"[".repeat(1 << 20), Reader::skip), Err(Malformed));
+    }
+
+    #[test]
+    fn the_last_of_two_members_counts() {
+        let mut seen = None;
+        let read = Reader::whole(r#"{"a":1,"a":2}"#, |reader| {
+            reader.object(|reader, _| {
+                seen = reader.optional_u32()?;
+                Ok(())
+            })
+        });
+        assert_eq!((read, seen), (Ok(()), Some(2)));
+    }
+}
