@@ -22,9 +22,11 @@
 //!   an answer about that holds; [`date`] is the calendar they need.
 #![no_std]
 
-extern crate alloc;
-#[cfg(any(test, feature = "typescript"))]
 #[cfg_attr(feature = "typescript", macro_use)] // what derives TypeScript writes `format!`
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+#[cfg(all(feature = "typescript", not(test)))] // what derives TypeScript names it
 extern crate std;
 
 pub mod account;

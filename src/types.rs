@@ -8,7 +8,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 #[cfg(feature = "typescript")]
-use std::{borrow::ToOwned, string::ToString}; // for what `TS` derives
+use alloc::{borrow::ToOwned, string::ToString}; // for what `TS` derives
 
 use serde::{Deserialize, Serialize};
 

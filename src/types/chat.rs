@@ -4,9 +4,9 @@
 //! They are the one description of the shapes for TypeScript (`pkg/contract.rs`), held to what real servers send by
 //! a test over their recorded answers. Every other member may stand beside those that are named here.
 
-use std::borrow::ToOwned;
-use std::string::{String, ToString};
-use std::vec::Vec;
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
