@@ -193,7 +193,7 @@ function readTimeout(timeout, defaults) {
   for (const [name, ms] of Object.entries(limits)) {
     const param = given ? `timeout.${name}` : "timeout";
     if (!(name in defaults)) throw badParam(param, `There is no \`${param}\`.`);
-    if (!(ms >= 0 && ms <= LONGEST_TIMEOUT_MS))
+    if (!(typeof ms === "number" && ms >= 0 && ms <= LONGEST_TIMEOUT_MS))
       throw badParam(param, `\`${param}\` must be between 0 and ${LONGEST_TIMEOUT_MS} ms; 0 means no limit.`);
   }
   return { ...defaults, ...limits };

@@ -282,7 +282,7 @@ export interface AnswerStream<Chunk, Whole> extends AsyncIterableIterator<Chunk,
   forEachText(callback: (text: string) => void): Promise<void>;
   /** Ends the answer and closes the connection; whoever reads gets {@link AbortError}. */
   abort(): void;
-  /** The whole answer, as if it had not been streamed: reads what is left, or waits for whoever is reading. */
+  /** The whole answer, as if it had not been streamed: reads what is left; whoever else is reading misses nothing. */
   finalCompletion(): Promise<Whole>;
   /** The text of choice 0, once it is whole. */
   finalText(): Promise<string>;

@@ -44,7 +44,7 @@ export class AnswerStream {
   #isBusy = false;
   #queued = 0;
   #turn = null;
-  /** Chunks that were not given yet. */
+  /** Chunks, or texts, that were not given yet. */
   #chunks = [];
   /** Makes a chunk of its text. */
   #model = null;
@@ -53,8 +53,6 @@ export class AnswerStream {
   #outcome = null;
   #isTold = false;
   #answer = null;
-  #over = null;
-  #tellOver = null;
 
   constructor(head, call) {
     this.#call = call;
@@ -102,13 +100,8 @@ export class AnswerStream {
   }
 
   async finalCompletion() {
-    if (this.#output === null) {
-      this.#claim(Output.Nothing);
-      await this.#each(() => {}).catch(() => {});
-    } else if (this.#outcome === null) {
-      this.#over ??= new Promise((resolve) => (this.#tellOver = resolve));
-      await this.#over;
-    }
+    this.#output ??= Output.Nothing;
+    await this.#drain();
     if (this.#outcome !== true) throw this.#outcome;
     return this.#answer;
   }
@@ -181,6 +174,29 @@ export class AnswerStream {
       return this.#next();
     };
     return (this.#turn = this.#turn.then(next, next));
+  }
+
+  /** Reads to the end. What somebody else is reading waits for them, in order. */
+  async #drain() {
+    while (this.#outcome === null) {
+      if (this.#isBusy || this.#queued > 0) {
+        await this.#turn.catch(() => {});
+        continue;
+      }
+      const waiting = this.#chunks.splice(0);
+      waiting.splice(0, this.#at);
+      this.#at = 0;
+      try {
+        const item = await this.#next();
+        if (!item.done && this.#output !== Output.Nothing)
+          waiting.push(item.value, ...this.#chunks.splice(0).slice(1));
+      } catch {
+        // It is for whoever reads to hear of it.
+        this.#isTold = false;
+      }
+      this.#chunks = waiting;
+      this.#at = 0;
+    }
   }
 
   async #each(callback) {
@@ -361,7 +377,6 @@ export class AnswerStream {
   #end(outcome) {
     this.#call.close();
     this.#outcome = outcome;
-    this.#tellOver?.();
   }
 
   /** The rest is read so that the connection can be used again, but not for ever. */

@@ -194,7 +194,9 @@ describe("a request moves to another backend", () => {
     test(`BACKEND_ATTEMPTS=${attempts} times in all`, async () => {
       await open(4, { BACKEND_ATTEMPTS: String(attempts) });
       const counts = script(...upstreams.map(() => refusing(503)));
-      assertFailure(await chat(), 503, "no_backend_available");
+      const answer = await chat();
+      assertFailure(answer, 503, "no_backend_available");
+      assert.equal(answer.headers.get("x-attempt-count"), String(attempts), "the caller is told");
       assert.equal(
         counts.reduce((sum, count) => sum + count),
         attempts,

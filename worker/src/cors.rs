@@ -5,7 +5,7 @@ use worker::web_sys::Request;
 use crate::http::{Answer, header};
 
 /// What a page's script may read of an answer, besides what the standard allows.
-const EXPOSED: &str = "x-request-id, retry-after, x-should-retry, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, \
+const EXPOSED: &str = "x-request-id, retry-after, x-should-retry, x-attempt-count, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, \
      x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, \
      server-timing, x-comind-backend";
 /// How long a browser may keep a preflight's answer, in seconds; browsers cut it to what they like.

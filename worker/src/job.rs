@@ -40,6 +40,8 @@ pub(crate) struct Job {
     is_admin: bool,
     patience_ms: u64,
     ticket: Cell<Option<Ticket>>,
+    /// How often it was sent to a backend.
+    attempts: Cell<u32>,
     backend: Cell<Option<usize>>,
     noted_ms: Cell<u64>,
     /// Watches the stream, if it is one.
@@ -93,11 +95,17 @@ impl Job {
             is_admin: caller.profile.is_admin(),
             patience_ms,
             ticket: Cell::new(None),
+            attempts: Cell::new(0),
             backend: Cell::new(None),
             noted_ms: Cell::new(0),
             relay: RefCell::new(relay),
             request,
         }
+    }
+
+    /// How often it was sent to a backend.
+    pub(crate) const fn attempts(&self) -> u32 {
+        self.attempts.get()
     }
 
     /// The limits, as `js/upstream.js` takes them.
@@ -118,7 +126,7 @@ impl Job {
     pub(crate) async fn run(&self) -> Result<Reached, UpstreamFailure> {
         let mut tried: Vec<&str> = Vec::new();
         let mut missed: Option<Miss> = None;
-        let (mut attempts, mut losses) = (0, 0);
+        let mut losses = 0;
         loop {
             let chosen = match (self.choose(&tried, missed.is_some()).await, &missed) {
                 (Err(_), Some(miss)) if miss.may_repeat => self.choose(&[], true).await,
@@ -131,6 +139,7 @@ impl Job {
             })?;
             self.context.end_stage(Stage::Route);
             tried.push(&backend.id);
+            self.attempts.set(self.attempts.get() + 1);
             let sent_ms = runtime::now_ms();
             let attempt = self.attempt(backend, sent_ms).await;
             self.context.end_stage(Stage::Upstream);
@@ -141,8 +150,7 @@ impl Job {
             self.end(miss.outcome);
             // What broke may have been accepted: it is sent again once, not more.
             losses += u32::from(miss.outcome == Outcome::Broken);
-            attempts += 1;
-            if !miss.may_move || losses > 1 || attempts >= self.context.config.backend_attempts {
+            if !miss.may_move || losses > 1 || self.attempts.get() >= self.context.config.backend_attempts {
                 return Err(miss.failure);
             }
             missed = Some(miss);

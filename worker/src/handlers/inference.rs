@@ -54,8 +54,17 @@ async fn plain(job: &Job) -> Answer {
         Ok(Reached::Stream(_)) => unasked(job).into(),
         Err(failure) => {
             job.settle_part(Outcome::Left);
-            failure.into()
+            refuse(job, failure)
         }
+    }
+}
+
+/// Says how often backends were asked, so that a client does not do all of it again for each try of its own.
+fn refuse(job: &Job, failure: UpstreamFailure) -> Answer {
+    let answer = Answer::from(failure);
+    match job.attempts() {
+        0 => answer,
+        attempts => answer.with("x-attempt-count", attempts.to_string()),
     }
 }
 
@@ -101,7 +110,7 @@ async fn stream(job: Rc<Job>) -> Answer {
         return Answer { status: 200, headers: Vec::new(), body: Body::Stream(stream.unchecked_into()) };
     }
     let failure = refusal.take();
-    failure.unwrap_or_else(|| UpstreamFailure::from(&Error::from(Failure::Cut))).into()
+    refuse(&job, failure.unwrap_or_else(|| UpstreamFailure::from(&Error::from(Failure::Cut))))
 }
 
 /// What a plain answer says it cost.
