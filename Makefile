@@ -66,7 +66,7 @@ edge-test: edge ## the edge over HTTP in workerd, against a scripted backend
 	$(setup) openai
 	@scripts/node-test.sh tests/e2e/*.test.mjs
 
-pkg-test: pkg ## the packed npm package in Node, Vite, TypeScript and Chromium
+pkg-test: edge pkg ## the packed npm package in Node, Workers, bundlers, TypeScript and browsers
 	$(setup) chromium
 	@scripts/node-test.sh tests/packaging/*.test.mjs
 

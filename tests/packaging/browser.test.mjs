@@ -1,13 +1,12 @@
 // The installed package in pages that Vite serves and builds, in real Chromium.
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, readdir } from "node:fs/promises";
 import { extname, join } from "node:path";
 import test from "node:test";
 
-import { chromium } from "playwright-core";
 import { build, createServer } from "vite";
 
+import { openBrowser } from "./browser.mjs";
 import { DONE, chunk, event, startEdge } from "./edge.mjs";
 import { makeProject } from "./tarball.mjs";
 
@@ -26,31 +25,6 @@ const PAGE = {
     window.failure = (promise) => promise.then(() => null, ({ name, code, status, requestId }) => ({ name, code, status, requestId }));
     document.title = "ready";`,
 };
-
-/** The browser's own traffic (updates, field trials, sync) would only be refused here, and is none of the test's. */
-const ARGUMENTS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
-async function openBrowser(t) {
-  const profile = await mkdtemp(join(tmpdir(), "co-mind-profile-"));
-  const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ARGUMENTS,
-    env: { ...process.env, HOME: profile },
-  });
-  t.after(async () => {
-    await browser.close();
-    await rm(profile, { recursive: true, force: true });
-  });
-  return browser;
-}
 
 /** A page at this address that has run its script. `complaints` fills with all that a page must not say. */
 async function openPage(browser, url) {

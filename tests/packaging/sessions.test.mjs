@@ -127,7 +127,10 @@ test("a session", async (t) => {
     (await edge.next()).fail(401, { message: "It was revoked.", code: "token_revoked" });
     (await edge.next()).fail(401, { message: "It was revoked.", code: "token_revoked" });
     const error = await listing;
-    assert.deepEqual([error.name, error.code, error.message], ["APIError", "token_revoked", "It was revoked."]);
+    assert.deepEqual(
+      [error.name, error.code, error.message],
+      ["APIError", "token_revoked", "It was revoked."],
+    );
     assert.deepEqual(changes, [null]);
     assert.equal(await client.auth.session(), null);
     const anonymous = client.models.list();
@@ -270,51 +273,54 @@ test("a session", async (t) => {
     assert.equal(await new CoMind({ baseURL: edge.url }).auth.session(), null);
   });
 
-  await t.test("a function gives the token: once for many, again before its end and after a refusal", async (t) => {
-    t.mock.timers.enable({ apis: ["Date"], now: 1_000_000_000_000 });
-    const jwt = (name, exp) => `${name}.${btoa(JSON.stringify({ exp }))}.s`;
-    const given = [
-      jwt("one", 1_000_000_100),
-      jwt("two", 1_000_000_200),
-      "opaque",
-      "opaque",
-      Promise.reject(new Error("down")),
-    ];
-    given.at(-1).catch(() => {});
-    let asked = 0;
-    const client = new CoMind({ baseURL: edge.url, maxRetries: 0, token: async () => given[asked++] });
-    const calls = [client.models.list(), client.models.list()];
-    for (const _ of calls) {
+  await t.test(
+    "a function gives the token: once for many, again before its end and after a refusal",
+    async (t) => {
+      t.mock.timers.enable({ apis: ["Date"], now: 1_000_000_000_000 });
+      const jwt = (name, exp) => `${name}.${btoa(JSON.stringify({ exp }))}.s`;
+      const given = [
+        jwt("one", 1_000_000_100),
+        jwt("two", 1_000_000_200),
+        "opaque",
+        "opaque",
+        Promise.reject(new Error("down")),
+      ];
+      given.at(-1).catch(() => {});
+      let asked = 0;
+      const client = new CoMind({ baseURL: edge.url, maxRetries: 0, token: async () => given[asked++] });
+      const calls = [client.models.list(), client.models.list()];
+      for (const _ of calls) {
+        const exchange = await edge.next();
+        assert.match(bearer(exchange), /^Bearer one\./);
+        exchange.reply({});
+      }
+      await Promise.all(calls);
+      assert.equal(asked, 1);
+      t.mock.timers.setTime(1_000_000_090_000);
+      const later = client.models.list();
       const exchange = await edge.next();
-      assert.match(bearer(exchange), /^Bearer one\./);
-      exchange.reply({});
-    }
-    await Promise.all(calls);
-    assert.equal(asked, 1);
-    t.mock.timers.setTime(1_000_000_090_000);
-    const later = client.models.list();
-    const exchange = await edge.next();
-    assert.match(bearer(exchange), /^Bearer two\./);
-    expired(exchange);
-    const replayed = await edge.next();
-    assert.equal(bearer(replayed), "Bearer opaque");
-    replayed.reply({});
-    await later;
-    // The same token again is no reason to ask again.
-    const refused = failure(client.models.list());
-    expired(await edge.next());
-    assert.equal((await refused).code, "token_expired");
-    assert.equal(asked, 4);
-    const down = failure(client.models.list());
-    expired(await edge.next());
-    const error = await down;
-    assert.deepEqual([error.code, error.cause?.message], ["internal_error", "down"]);
-    assert.deepEqual(edge.unclaimed, []);
-    for (const bad of [undefined, "", 7]) {
-      const client = new CoMind({ baseURL: edge.url, token: () => bad });
-      assert.equal((await failure(client.models.list())).param, "token");
-    }
-  });
+      assert.match(bearer(exchange), /^Bearer two\./);
+      expired(exchange);
+      const replayed = await edge.next();
+      assert.equal(bearer(replayed), "Bearer opaque");
+      replayed.reply({});
+      await later;
+      // The same token again is no reason to ask again.
+      const refused = failure(client.models.list());
+      expired(await edge.next());
+      assert.equal((await refused).code, "token_expired");
+      assert.equal(asked, 4);
+      const down = failure(client.models.list());
+      expired(await edge.next());
+      const error = await down;
+      assert.deepEqual([error.code, error.cause?.message], ["internal_error", "down"]);
+      assert.deepEqual(edge.unclaimed, []);
+      for (const bad of [undefined, "", 7]) {
+        const client = new CoMind({ baseURL: edge.url, token: () => bad });
+        assert.equal((await failure(client.models.list())).param, "token");
+      }
+    },
+  );
 
   await t.test("a personal access token is refused in a page, unless a flag says otherwise", async (t) => {
     const options = { baseURL: edge.url, token: "cmnd_x.sk_y" };
