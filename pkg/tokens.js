@@ -5,6 +5,11 @@ import { init, renew_at_ms } from "./runtime.js";
 // renewing beside it does no harm.
 const LOCK_PATIENCE_MS = 8000;
 
+// How long a page says that it has renewed, and how long another waits to see it, looking so often.
+const MARK_MS = 10_000;
+const STALE_MS = 2000;
+const LOOK_MS = 10;
+
 const PERSONAL = "cmnd_";
 
 /** A token that stays the same. */
@@ -130,7 +135,9 @@ export class Session {
   }
 
   #renew(stale) {
-    this.#renewing ??= this.#alone(() => this.#buyNext(stale)).finally(() => (this.#renewing = null));
+    this.#renewing ??= this.#alone((locks) => this.#buyNext(stale, locks)).finally(
+      () => (this.#renewing = null),
+    );
     return this.#renewing;
   }
 
@@ -138,29 +145,46 @@ export class Session {
   async #alone(work) {
     const { name } = this.#storage;
     const locks = globalThis.navigator?.locks;
-    if (!name || !locks) return work();
+    if (!name || !locks) return work(null);
     let isMine = false;
     try {
-      return await locks.request(`co-mind:${name}`, { signal: AbortSignal.timeout(LOCK_PATIENCE_MS) }, () => {
+      const signal = AbortSignal.timeout(LOCK_PATIENCE_MS);
+      return await locks.request(lockOf(name), { signal }, () => {
         isMine = true;
-        return work();
+        return work(locks);
       });
     } catch (error) {
       if (isMine) throw error;
-      return work();
+      return work(null);
     }
   }
 
-  async #buyNext(stale) {
-    const session = await this.read();
+  async #buyNext(stale, locks) {
+    let session = await this.read();
+    const { renewAt } = session ?? {};
+    // Browsers do not promise that a page sees at once what another one has stored: a lock tells, which they share.
+    if (session?.access === stale && (await isMarked(locks, this.#storage.name, renewAt)))
+      session = await this.#readUntilNot(stale);
     // Another page was faster, or signed out.
     if (session === null || session.access !== stale) return session;
     try {
-      return await this.keep(await this.#refresh(session.refresh), session);
+      const renewed = await this.keep(await this.#refresh(session.refresh), session);
+      await mark(locks, this.#storage.name, renewAt);
+      return renewed;
     } catch (error) {
       if (error.status === 401 || error.status === 403) await this.end();
       throw error;
     }
+  }
+
+  async #readUntilNot(stale) {
+    let session;
+    for (let waitedMs = 0; waitedMs < STALE_MS; waitedMs += LOOK_MS) {
+      session = await this.read();
+      if (session?.access !== stale) break;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+    return session;
   }
 
   /** Keeps the tokens of an answer of the form `{access_token, refresh_token, expires_in, user}`. */
@@ -198,6 +222,25 @@ export class Session {
     this.#session = typeof session?.access === "string" ? session : null;
     return this.#session;
   }
+}
+
+const lockOf = (name, renewAt = "") => `co-mind:${name}:${renewAt}`;
+
+/** Says to all pages, for a while, that the session which was to be renewed at this time has been. */
+async function mark(locks, name, renewAt) {
+  if (locks === null) return;
+  await new Promise((resolve) => {
+    const hold = () => {
+      resolve();
+      return new Promise((end) => setTimeout(end, MARK_MS)?.unref?.());
+    };
+    locks.request(lockOf(name, renewAt), { ifAvailable: true }, hold).catch(resolve);
+  });
+}
+
+async function isMarked(locks, name, renewAt) {
+  const { held = [] } = (await locks?.query()) ?? {};
+  return held.some((lock) => lock.name === lockOf(name, renewAt));
 }
 
 /** Whoever can open a page can read what is in it. */
