@@ -67,7 +67,7 @@ edge-test: edge ## the edge over HTTP in workerd, against a scripted backend
 	@scripts/node-test.sh tests/e2e/*.test.mjs
 
 pkg-test: edge pkg ## the packed npm package in Node, Workers, bundlers, TypeScript and browsers
-	$(setup) chromium
+	$(setup) chromium firefox
 	@scripts/node-test.sh tests/packaging/*.test.mjs
 
 console-test: build ## the console in real Chromium

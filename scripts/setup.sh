@@ -9,7 +9,7 @@
 #   tools     wasm-bindgen, worker-build, wasm-pack    npm       workerd, esbuild, binaryen, …
 #   model     llama.cpp's server and a small model     openai    Python: the official client, PyJWT
 #   chromium  the browser of the console's tests       lint      shellcheck
-#   bench     what the benchmarks compare with
+#   firefox   the package's other browser              bench     what the benchmarks compare with
 #
 # And only where named, for `make test-backends`:
 #
@@ -29,7 +29,7 @@ source "$COMIND_ROOT/scripts/setup/packages.sh"
 # shellcheck source=scripts/setup/backends.sh
 source "$COMIND_ROOT/scripts/setup/backends.sh"
 
-all_parts=(base wasm no-std tools npm model openai chromium lint bench)
+all_parts=(base wasm no-std tools npm model openai chromium firefox lint bench)
 parts=("$@")
 [ ${#parts[@]} -gt 0 ] || parts=("${all_parts[@]}")
 

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What comes from Debian: the parts base, chromium and lint.
+# What comes from Debian: the parts base, chromium, firefox and lint.
 
 # apt_install package…: with sudo when not root.
 apt_install() {
@@ -53,6 +53,9 @@ add_base() {
 
 has_chromium() { command -v chromium >/dev/null; }
 add_chromium() { apt_install chromium; }
+
+has_firefox() { command -v firefox-esr >/dev/null; }
+add_firefox() { apt_install firefox-esr; }
 
 has_lint() { command -v shellcheck >/dev/null; }
 add_lint() { apt_install shellcheck; }

@@ -1,9 +1,11 @@
 // What is in the tarball, and what is not.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
+import { fileURLToPath } from "node:url";
 
 import { makeProject, pack } from "./tarball.mjs";
 
@@ -74,4 +76,34 @@ test("the declared codes are the codes of the core", async () => {
   const declared = Array.from(union.matchAll(/"(\w+)"/g), ([, code]) => code).sort();
   assert.ok(core.length > 20);
   assert.deepEqual(declared, core);
+});
+
+test("publint and @arethetypeswrong find nothing to say", async (t) => {
+  const { path } = await pack(t);
+  const { publint } = await import("publint");
+  const { messages } = await publint({
+    pkgDir: fileURLToPath(new URL("../../pkg", import.meta.url)),
+    pack: "npm",
+    strict: true,
+  });
+  assert.deepEqual(messages, []);
+  // ESM alone is what the package means to be; the wasm has no types to be wrong.
+  const attw = fileURLToPath(new URL("../node_modules/.bin/attw", import.meta.url));
+  const args = [path, "--format", "json", "--profile", "esm-only", "--exclude-entrypoints", "core.wasm"];
+  const { stdout, status, stderr } = spawnSync(attw, args, { encoding: "utf8" });
+  assert.equal(status, 0, `${stdout}${stderr}`);
+});
+
+test("it is ready to be published", async () => {
+  const cwd = fileURLToPath(new URL("../../pkg", import.meta.url));
+  const { status, stderr } = spawnSync("npm", ["publish", "--dry-run", "--provenance=false"], {
+    cwd,
+    encoding: "utf8",
+  });
+  assert.equal(status, 0, stderr);
+  const manifest = JSON.parse(await read("pkg/package.json"));
+  assert.deepEqual(manifest.publishConfig, { access: "public", provenance: true });
+  for (const name of ["license", "repository", "homepage", "bugs", "description", "engines"])
+    assert.ok(manifest[name], name);
+  assert.equal(manifest.dependencies, undefined);
 });
