@@ -49,6 +49,7 @@ pub enum Message {
         #[ts(optional = nullable)]
         refusal: Option<String>,
         /// The calls it made.
+        #[ts(optional = nullable)]
         tool_calls: Option<Vec<ToolCall>>,
         /// Who of several.
         name: Option<String>,
