@@ -7,7 +7,7 @@ setup = @scripts/setup.sh
 env = @source scripts/env.sh &&
 
 .PHONY: help setup run user build edge pkg www fmt lint no-std test-core vectors test-edge edge-test pkg-test \
-	console-test deploy-check run-test e2e test test-backends bench-auth sizes clean
+	console-test deploy-check run-test e2e test test-backends bench-auth bench-client docs sizes clean
 
 help: ## print this
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -95,6 +95,14 @@ test: ## everything, in the order that fails fastest
 bench-auth: ## µs for checking a credential, beside jose and jsonwebtoken
 	$(setup) base wasm npm bench
 	@bench/auth/run.sh
+
+bench-client: pkg ## what reading a stream costs, beside openai, ai and eventsource-parser: ROUNDS=
+	$(setup) bench chromium
+	@bench/client/run.sh
+
+docs: pkg ## target/docs: the core by rustdoc, the client by typedoc
+	$(setup) docs
+	@scripts/docs.sh
 
 sizes: build ## what a cold start and a page load read
 	$(env) node scripts/sizes.mjs && node pkg/sizes.mjs 36000 && node www/build.mjs

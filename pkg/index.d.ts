@@ -163,9 +163,11 @@ export interface ApiTokens {
     token: { name: string; scopes: string[]; expires_in_days?: number },
     options?: RequestOptions,
   ): Promise<NewApiToken>;
+  /** The user's tokens, without their secrets. */
   list(options?: RequestOptions): Promise<ApiToken[]>;
   /** Puts a new token in the place of one, which dies at once. Not tried again. */
   rotate(id: string, options?: RequestOptions): Promise<NewApiToken>;
+  /** Ends a token at once; again does no harm. */
   revoke(id: string, options?: RequestOptions): Promise<void>;
 }
 
@@ -186,11 +188,13 @@ export interface NewApiToken {
 export interface Models {
   /** The models that can answer now. */
   list(options?: RequestOptions): Promise<List<Model>>;
+  /** One model; its id may hold slashes. */
   retrieve(id: string, options?: RequestOptions): Promise<Model>;
 }
 
 /** Scope `models:read`. */
 export interface Backends {
+  /** The backends, and how many models each has. */
   list(options?: RequestOptions): Promise<List<BackendSummary>>;
   /** How each answered last. */
   health(options?: RequestOptions): Promise<BackendsHealth>;
@@ -200,7 +204,9 @@ export interface Backends {
 export interface ChatCompletions {
   /** Asks a model. The edge checks the parameters that it knows; all others reach the backend as they are. */
   create(params: ChatParams & { stream: true }, options?: RequestOptions): Promise<ChatStream>;
+  /** The whole answer. */
   create(params: ChatParams & { stream?: false | null }, options?: RequestOptions): Promise<ChatCompletion>;
+  /** What `stream` says. */
   create(params: ChatParams, options?: RequestOptions): Promise<ChatCompletion | ChatStream>;
   /** Asks for a stream and gives it at once; what goes wrong is thrown to whoever reads it. */
   stream(params: ChatParams, options?: RequestOptions): ChatStream;
@@ -210,8 +216,11 @@ export interface ChatCompletions {
 export interface Completions {
   /** Has a text continued. */
   create(params: CompletionParams & { stream: true }, options?: RequestOptions): Promise<CompletionStream>;
+  /** The whole text. */
   create(params: CompletionParams & { stream?: false | null }, options?: RequestOptions): Promise<Completion>;
+  /** What `stream` says. */
   create(params: CompletionParams, options?: RequestOptions): Promise<Completion | CompletionStream>;
+  /** Asks for a stream and gives it at once. */
   stream(params: CompletionParams, options?: RequestOptions): CompletionStream;
 }
 
@@ -307,14 +316,18 @@ export interface CompletionStream extends AnswerStream<Completion, Completion> {
  */
 export function init(source?: WasmSource | Promise<WasmSource>): Promise<"wasm" | "javascript">;
 
+/** Where the WebAssembly is, or what it is. */
 export type WasmSource = WebAssembly.Module | BufferSource | Response | URL | string;
 
 /** Where a session is kept: one text. */
 export interface TokenStorage {
   /** Set if other pages share it: they take turns in renewing under this name. */
   readonly name?: string;
+  /** The text, if there is one. */
   get(): string | null | Promise<string | null>;
+  /** Keeps a text in the place of the last. */
   set(text: string): void | Promise<void>;
+  /** Forgets it. */
   remove(): void | Promise<void>;
   /** Tells of changes that others make; gives how to stop. */
   subscribe?(changed: () => void): () => void;

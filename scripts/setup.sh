@@ -10,6 +10,7 @@
 #   model     llama.cpp's server and a small model     openai    Python: the official client, PyJWT
 #   chromium  the browser of the console's tests       lint      shellcheck
 #   firefox   the package's other browser              bench     what the benchmarks compare with
+#   docs      typedoc
 #
 # And only where named, for `make test-backends`:
 #
@@ -29,7 +30,7 @@ source "$COMIND_ROOT/scripts/setup/packages.sh"
 # shellcheck source=scripts/setup/backends.sh
 source "$COMIND_ROOT/scripts/setup/backends.sh"
 
-all_parts=(base wasm no-std tools npm model openai chromium firefox lint bench)
+all_parts=(base wasm no-std tools npm model openai chromium firefox lint bench docs)
 parts=("$@")
 [ ${#parts[@]} -gt 0 ] || parts=("${all_parts[@]}")
 

@@ -10,6 +10,7 @@ const SUITES = [
   "deploy-check",
   "run-test",
   "edge-test",
+  "docs",
   "pkg-test",
   "console-test",
   "e2e",

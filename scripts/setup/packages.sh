@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# What comes from npm and PyPI: the parts npm, bench, model and openai.
+# What comes from npm and PyPI: the parts npm, bench, docs, model and openai.
 
-# Folders with a lock file of their own; bench/ has a part for itself, since only benchmarks need it.
+# Folders with a lock file of their own; bench/ and docs/ have parts for themselves, since few jobs need them.
 npm_folders() { for lock in "$COMIND_ROOT"/{tests,www}/package-lock.json; do [ ! -e "$lock" ] || dirname "$lock"; done; }
 
 lock_hash() { sha256sum <"$1/package-lock.json"; }
@@ -24,6 +24,9 @@ add_npm() {
 
 has_bench() { has_modules "$COMIND_ROOT/bench"; }
 add_bench() { step "npm ci in bench" npm_ci "$COMIND_ROOT/bench"; }
+
+has_docs() { has_modules "$COMIND_ROOT/docs"; }
+add_docs() { step "npm ci in docs" npm_ci "$COMIND_ROOT/docs"; }
 
 # Install scripts are not run (npm 11 would not either): env.sh points at the packages' own binaries.
 npm_ci() {
