@@ -182,7 +182,18 @@ export function readOptions(options, defaults) {
     throw badParam("signal", "`signal` must be an AbortSignal.");
   const headers = { ...defaults.headers, ...options?.headers };
   if (idempotencyKey !== undefined) headers["idempotency-key"] = idempotencyKey;
+  checkHeaders(headers);
   return { timeout: readTimeout(options?.timeout, defaults.timeout), maxRetries, fetch, signal, headers };
+}
+
+function checkHeaders(headers) {
+  for (const [name, value] of Object.entries(headers)) {
+    try {
+      new Headers([[name, value]]);
+    } catch {
+      throw badParam(`headers.${name}`, `\`headers.${name}\` is not a header.`);
+    }
+  }
 }
 
 /** A number bounds every silence; an object sets its limits one by one. */

@@ -35,10 +35,10 @@ export class CoMind {
     login: (credentials, options) => this.#signIn("Login", credentials, options),
     sso: (claims, options) => this.#signIn("Sso", claims, options),
     confirm: (code, options) => this.#signIn("Confirm", code, options),
-    refresh: async () => ({ user: (await this.#session.renew()).user }),
+    refresh: async () => ({ user: (await ours(this.#session.renew())).user }),
     logout: (options) => this.#signOut(options),
     session: async () => {
-      const session = await this.#session.read();
+      const session = await ours(this.#session.read());
       return session && { user: session.user };
     },
     onChange: (listener) => this.#session.onChange(listener),
@@ -109,16 +109,16 @@ export class CoMind {
 
   async #signIn(name, body, options) {
     const answer = await this.#ask(name, { body: body ?? null }, options);
-    await this.#session.keep(answer);
+    await ours(this.#session.keep(answer));
     this.#tokens = this.#session;
     return answer;
   }
 
   /** The session ends here in any case; the server is told so that its tokens die. */
   async #signOut(options) {
-    const session = await this.#session.read();
+    const session = await ours(this.#session.read());
     if (session === null) return;
-    await this.#session.end();
+    await ours(this.#session.end());
     await this.#ask(
       "Logout",
       { body: { access_token: session.access, refresh_token: session.refresh } },
@@ -140,6 +140,13 @@ export class CoMind {
     init().catch(() => {});
     return new AnswerStream(send(this.#baseURL, name, { json }, call, this.#tokens), call);
   }
+}
+
+/** What a storage of the caller's throws is wrapped as well. */
+function ours(promise) {
+  return promise.catch((thrown) => {
+    throw asCoMindError(thrown);
+  });
 }
 
 /** `https://host/v1/` and `https://host` mean the same edge. */

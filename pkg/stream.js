@@ -267,7 +267,7 @@ export class AnswerStream {
       });
     }
     // React Native has no streams: the answer comes in one piece.
-    this.#reader = (response.body ?? new Response(response.blob()).body).getReader();
+    this.#reader = response.body?.getReader() ?? wholeReader(response);
     this.#call.onEnd = () => this.#leave();
     if (this.#call.ended) this.#leave();
   }
@@ -409,6 +409,18 @@ export class AnswerStream {
     this.#core.free();
     this.#core = null;
   }
+}
+
+function wholeReader(response) {
+  let isRead = false;
+  return {
+    async read() {
+      if (isRead) return { done: true };
+      isRead = true;
+      return { value: new Uint8Array(await response.arrayBuffer()), done: false };
+    },
+    cancel: async () => {},
+  };
 }
 
 /**

@@ -249,6 +249,19 @@ test("a session", async (t) => {
     assert.deepEqual(edge.unclaimed, []);
   });
 
+  await t.test("a storage that fails is an error of ours, with its cause", async () => {
+    const full = new Error("full");
+    const fail = () => {
+      throw full;
+    };
+    const client = new CoMind({ baseURL: edge.url, storage: { get: () => null, set: fail, remove: fail } });
+    const login = failure(client.auth.login(CREDENTIALS));
+    (await edge.next()).reply(pair(0));
+    const error = await login;
+    assert.ok(error instanceof CoMindError);
+    assert.equal(error.cause, full);
+  });
+
   await t.test("is handed from page to page by those that are open", async () => {
     const storages = [tabStorage("t"), tabStorage("t")];
     const first = await signedIn({ storage: storages[0] });

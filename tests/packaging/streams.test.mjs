@@ -222,6 +222,17 @@ for (const [entry, core] of [
       assert.equal(await stream.finalText(), " upon a time");
     });
 
+    await t.test("a platform without streams gets the answer in one piece", async () => {
+      const fetch = async () => {
+        const headers = { "content-type": "text/event-stream" };
+        return Object.defineProperty(new Response(HELLO.join("") + END, { headers }), "body", {
+          value: undefined,
+        });
+      };
+      const client = new CoMind({ baseURL: edge.url, token: "t", fetch });
+      assert.equal(await client.chat.completions.stream(PARAMS).finalText(), "Grüße");
+    });
+
     await t.test("each time limit ends what it bounds, by its name, and not before its time", async () => {
       const start = performance.now();
       const waited = () => performance.now() - start;
@@ -395,6 +406,16 @@ test("calls", async (t) => {
     const ours = Object.keys(headers).filter((name) => !platform.includes(name));
     assert.deepEqual(ours.sort(), ["authorization", "idempotency-key", "traceparent", "x-app"]);
     await calling;
+  });
+
+  await t.test("a header that is none is refused by name", async () => {
+    for (const headers of [{ "a b": "x" }, { a: "x\ny" }])
+      assert.throws(() => new CoMind({ baseURL: edge.url, headers }), {
+        code: "bad_request",
+        param: `headers.${Object.keys(headers)[0]}`,
+      });
+    const error = await failure(client.models.list({ idempotencyKey: "a\nb" }));
+    assert.equal(error.param, "headers.idempotency-key");
   });
 
   await t.test("what the server says is no use is not tried again", async () => {
