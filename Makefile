@@ -105,7 +105,7 @@ docs: pkg ## target/docs: the core by rustdoc, the client by typedoc
 	@scripts/docs.sh
 
 sizes: build ## what a cold start and a page load read
-	$(env) node scripts/sizes.mjs && node pkg/sizes.mjs 36000 && node www/build.mjs
+	$(env) node scripts/sizes.mjs && node pkg/sizes.mjs 35000 && node www/build.mjs
 
 clean: ## remove what was built (not the cache of tools, not .data)
 	rm -rf target worker/build pkg/wasm www/dist

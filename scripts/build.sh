@@ -31,7 +31,7 @@ build_www() { node www/build.mjs; }
 
 # Each fails over its budget; www/build.mjs holds the page to its own.
 size_edge() { node scripts/sizes.mjs; }
-size_pkg() { node pkg/sizes.mjs 36000; }
+size_pkg() { node pkg/sizes.mjs 35000; }
 size_www() { :; }
 
 # The hash of names and contents of all files in these places; a place that is not there counts as empty.

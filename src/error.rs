@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use core::fmt;
 
-use crate::json::push_string;
+use crate::json::{push_number, push_string};
 
 /// Whose fault a failure is; the `type` member of an error body.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -203,6 +203,16 @@ impl Error {
     #[must_use]
     pub fn bad_param(param: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
         Self { param: Some(param.into()), ..Self::new(Code::BadRequest, message) }
+    }
+
+    /// A [`Code::ResponseMalformed`]: `what` is larger than the limit.
+    #[must_use]
+    pub(crate) fn too_large(what: &str, limit_bytes: usize) -> Self {
+        let mut message = String::from(what);
+        message.push_str(" is larger than ");
+        push_number(&mut message, limit_bytes as u64);
+        message.push_str(" bytes.");
+        Self::new(Code::ResponseMalformed, message)
     }
 
     /// When to try again, in milliseconds; for a fault of the servers a short wait where none is known.

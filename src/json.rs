@@ -276,6 +276,14 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Writes a whole number. `format!` would bring all of its machinery into every page.
+pub(crate) fn push_number(text: &mut String, number: u64) {
+    if number >= 10 {
+        push_number(text, number / 10);
+    }
+    text.push(char::from(b'0' + u8::try_from(number % 10).unwrap_or_default()));
+}
+
 /// Writes a text as a JSON string, quotes included.
 pub(crate) fn push_string(json: &mut String, text: &str) {
     json.push('"');
@@ -370,6 +378,15 @@ mod tests {
         push_string(&mut written, &all);
         assert_eq!(serde_json::from_str::<String>(&written).unwrap(), all);
         assert_eq!(written, serde_json::to_string(&all).unwrap().replace("\\b", "\\u0008").replace("\\f", "\\u000c"));
+    }
+
+    #[test]
+    fn numbers_are_written_as_display_writes_them() {
+        for number in [0, 1, 9, 10, 99, 100, 1_741_569_952, u64::MAX] {
+            let mut text = String::new();
+            push_number(&mut text, number);
+            assert_eq!(text, format!("{number}"));
+        }
     }
 
     #[test]

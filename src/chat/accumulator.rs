@@ -1,6 +1,5 @@
 //! Joins the chunks of a stream into one completion.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -10,7 +9,7 @@ use super::failure::read_failure;
 use super::memo::Memo;
 use super::tool_call::ToolCalls;
 use crate::error::{Code, Error};
-use crate::json::push_string;
+use crate::json::{push_number, push_string};
 
 /// How many choices an answer may have: as many as OpenAI's `n` allows.
 const CHOICES_LIMIT: usize = 128;
@@ -173,7 +172,7 @@ impl Accumulator {
         push_string(&mut json, &self.id);
         json.push_str(if self.is_text { r#","object":"text_completion""# } else { r#","object":"chat.completion""# });
         json.push_str(r#","created":"#);
-        json.push_str(&format!("{}", self.created.unwrap_or_default()));
+        push_number(&mut json, self.created.unwrap_or_default());
         json.push_str(r#","model":"#);
         push_string(&mut json, &self.model);
         push_member(&mut json, "system_fingerprint", &self.system_fingerprint);
@@ -281,7 +280,7 @@ impl Accumulator {
         if self.held_bytes <= self.limit_bytes {
             return Ok(());
         }
-        Err(Error::new(Code::ResponseMalformed, format!("The answer is larger than {} bytes.", self.limit_bytes)))
+        Err(Error::too_large("The answer", self.limit_bytes))
     }
 }
 
@@ -333,7 +332,8 @@ impl JoinedLogprobs {
 
 impl Choice {
     fn push_json(&self, json: &mut String, is_text: bool) {
-        json.push_str(&format!(r#"{{"index":{}"#, self.index));
+        json.push_str(r#"{"index":"#);
+        push_number(json, self.index.into());
         if is_text {
             json.push_str(r#","text":"#);
             push_string(json, self.content.as_deref().unwrap_or_default());

@@ -1,11 +1,10 @@
 //! Joins the pieces of tool calls.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::chunk::{ToolCallDelta, text_of};
-use crate::json::{Reader, push_string};
+use crate::json::{Reader, push_number, push_string};
 
 /// How many calls a message may hold; ours: finding the right one must stay cheap.
 const CALLS_LIMIT: usize = 1024;
@@ -63,7 +62,11 @@ impl ToolCalls {
         for (place, call) in self.calls.iter().enumerate() {
             json.push_str(if place == 0 { r#"[{"id":"# } else { r#",{"id":"# });
             match &*call.id {
-                "" => push_string(json, &format!("call_{place}")),
+                "" => {
+                    json.push_str("\"call_");
+                    push_number(json, place as u64);
+                    json.push('"');
+                }
                 id => push_string(json, id),
             }
             json.push_str(r#","type":"#);

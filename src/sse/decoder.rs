@@ -1,6 +1,5 @@
 //! Reads an event stream, in whatever pieces it comes.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::{fmt, mem};
@@ -9,7 +8,7 @@ use memchr::memchr2;
 
 use super::event::{Event, Sink, text_of};
 use super::line::{Field, Head};
-use crate::error::{Code, Error};
+use crate::error::Error;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -30,10 +29,7 @@ impl core::error::Error for Overlong {}
 
 impl From<Overlong> for Error {
     fn from(overlong: Overlong) -> Self {
-        Self::new(
-            Code::ResponseMalformed,
-            format!("An event of the stream is larger than {} bytes.", overlong.limit_bytes),
-        )
+        Self::too_large("An event of the stream", overlong.limit_bytes)
     }
 }
 

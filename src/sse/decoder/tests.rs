@@ -1,6 +1,7 @@
 //! What the vectors cannot say: limits, state across chunks, comparison with a slow reader.
 
 use super::*;
+use crate::error::Code;
 use std::string::ToString;
 use std::vec;
 
