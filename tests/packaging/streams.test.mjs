@@ -1,6 +1,7 @@
 // Every way to read a stream and every limit on a call, in the installed package: on WebAssembly, and on the core as
 // JavaScript, which must not be told apart.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import test from "node:test";
 
 import { DONE, chunk, event, startEdge } from "./edge.mjs";
@@ -220,6 +221,34 @@ for (const [entry, core] of [
         ["text_completion", [{ index: 0, text: " upon a time", finish_reason: "length" }]],
       );
       assert.equal(await stream.finalText(), " upon a time");
+    });
+
+    await t.test("the vectors of chunks join to their completions, however their bytes are cut", async () => {
+      const file = await readFile(new URL("../vectors/chunks.json", import.meta.url), "utf8");
+      const { vectors } = JSON.parse(file);
+      assert.ok(vectors.length > 20);
+      for (const { name, events, completion, error, whole } of vectors)
+        for (const size of [1, 7, 64, 1 << 20]) {
+          const data = events.map((data) =>
+            event(typeof data === "string" ? data : JSON.stringify(data), "\r\n\r\n"),
+          );
+          const bytes = Buffer.from(data.join(""));
+          const body = new ReadableStream({
+            start(controller) {
+              for (let at = 0; at < bytes.length; at += size)
+                controller.enqueue(bytes.subarray(at, at + size));
+              controller.close();
+            },
+          });
+          const fetch = async () => new Response(body, { headers: { "content-type": "text/event-stream" } });
+          const client = new CoMind({ baseURL: edge.url, token: "t", fetch });
+          const joined = client.chat.completions.stream(PARAMS).finalCompletion();
+          if (error) assert.equal((await failure(joined)).code, error, name);
+          else if (whole) assert.deepEqual(await joined, completion, name);
+          else if (completion.choices.length === 0)
+            assert.equal((await failure(joined)).partial, undefined, name);
+          else assert.deepEqual((await failure(joined)).partial, completion, name);
+        }
     });
 
     await t.test("a platform without streams gets the answer in one piece", async () => {

@@ -1,9 +1,10 @@
-// Runs the event-stream vectors against the decoder in wasm, and judges by itself.
-// node run.mjs MODULE.wasm FILE...
+// Runs the event-stream vectors against the decoder in wasm, or that wasm as JavaScript, and judges by itself.
+// node run.mjs MODULE.wasm|MODULE.mjs FILE...
 // A failed vector is one line `FAIL <tab> place <tab> name <tab> reason`; the last line counts.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
 
 /** Streams up to this length are cut at every position and every pair of positions. */
 const SMALL_BYTES = 64;
@@ -11,9 +12,14 @@ const SMALL_BYTES = 64;
 const TIME_LIMIT_MS = 20_000;
 
 const [modulePath, ...files] = process.argv.slice(2);
-const module = new WebAssembly.Module(readFileSync(modulePath));
-assert.deepEqual(WebAssembly.Module.imports(module), [], "the module must need nothing of its host");
-const { exports: wasm } = new WebAssembly.Instance(module);
+const kind = modulePath.endsWith(".wasm") ? "wasm" : "javascript";
+const wasm = kind === "wasm" ? instantiate() : await import(pathToFileURL(modulePath));
+
+function instantiate() {
+  const module = new WebAssembly.Module(readFileSync(modulePath));
+  assert.deepEqual(WebAssembly.Module.imports(module), [], "the module must need nothing of its host");
+  return new WebAssembly.Instance(module).exports;
+}
 
 /** The stream of a vector and the lengths of its declared chunks. */
 function streamOf({ chunks, build }) {
@@ -123,5 +129,5 @@ for (const file of files) {
     }
   }
 }
-console.log(`wasm: ${passed} passed, ${failed} failed`);
+console.log(`${kind}: ${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
