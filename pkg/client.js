@@ -151,7 +151,10 @@ function ours(promise) {
 
 /** `https://host/v1/` and `https://host` mean the same edge. */
 function readBaseURL(baseURL) {
-  const url = URL.canParse(baseURL) ? new URL(baseURL) : null;
+  let url = null;
+  try {
+    url = new URL(baseURL);
+  } catch {}
   if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash)
     throw badParam("baseURL", "`baseURL` must be an http(s) URL without credentials, query or fragment.");
   return (url.origin + url.pathname).replace(/\/+$/, "").replace(/\/v1$/, "");
