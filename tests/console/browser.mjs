@@ -1,21 +1,7 @@
 // Debian's Chromium, and pages that must not complain.
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 
-import { chromium } from "playwright-core";
-
-// The browser's own traffic (updates, field trials, sync) would only be refused here, and is none of the test's.
-const ARGUMENTS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
+import { launchChromium } from "../chromium.mjs";
 
 /** How long a page may take for anything: for failing, never for ordering. */
 const LIMIT_MS = 15_000;
@@ -26,12 +12,7 @@ const EXPECTED =
 
 /** A browser of its own for one suite. */
 export async function openBrowser() {
-  const profile = await mkdtemp(join(tmpdir(), "console-profile-"));
-  const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ARGUMENTS,
-    env: { ...process.env, HOME: profile },
-  });
+  const { browser, close } = await launchChromium();
   return {
     /**
      * A page at this address, as a visitor who was never here sees it. `options`: Playwright's, of a context.
@@ -61,9 +42,6 @@ export async function openBrowser() {
       assert.deepEqual(page.complaints, []);
     },
 
-    async close() {
-      await browser.close();
-      await rm(profile, { recursive: true, force: true });
-    },
+    close,
   };
 }

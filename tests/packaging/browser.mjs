@@ -1,32 +1,9 @@
 // Real Chromium, for the tests of the package.
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-
-import { chromium } from "playwright-core";
-
-/** The browser's own traffic (updates, field trials, sync) would only be refused here, and is none of the test's. */
-const ARGUMENTS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
+import { launchChromium } from "../chromium.mjs";
 
 /** A browser of the test's own; gone with it. */
 export async function openBrowser(t) {
-  const profile = await mkdtemp(join(tmpdir(), "co-mind-profile-"));
-  const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ARGUMENTS,
-    env: { ...process.env, HOME: profile },
-  });
-  t.after(async () => {
-    await browser.close();
-    await rm(profile, { recursive: true, force: true });
-  });
+  const { browser, close } = await launchChromium();
+  t.after(close);
   return browser;
 }
