@@ -8,7 +8,7 @@ const LIMIT_MS = 15_000;
 
 /** What Chromium itself says of an answer that a test asked for. */
 const EXPECTED =
-  /^Failed to load resource: (the server responded with a status of (401|404|429|5\d\d) |net::ERR_INTERNET_DISCONNECTED)/;
+  /^Failed to load resource: (the server responded with a status of (40[01349]|429|5\d\d) |net::ERR_INTERNET_DISCONNECTED)/;
 
 /** A browser of its own for one suite. */
 export async function openBrowser() {

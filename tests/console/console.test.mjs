@@ -4,8 +4,9 @@ import { after, afterEach, before, beforeEach, describe, test } from "node:test"
 
 import { startEdge } from "../../scripts/edge.mjs";
 import { openScene } from "../e2e/scene.mjs";
-import { DONE, event } from "../e2e/upstream.mjs";
+import { event } from "../e2e/upstream.mjs";
 import { within } from "../e2e/within.mjs";
+import * as backend from "./backend.mjs";
 import { openBrowser } from "./browser.mjs";
 import { answer, ask, enter, says, signIn } from "./visitor.mjs";
 
@@ -21,20 +22,6 @@ after(async () => {
 beforeEach(async () => (page = await browser.open(scene.url)));
 afterEach(() => browser.leave(page));
 
-/** Sends a message and gives the backend's end of it, its stream begun. */
-async function begin(text) {
-  await ask(page, text);
-  const exchange = await scene.upstream.next();
-  exchange.sendHead();
-  await exchange.send(event({ role: "assistant", content: "" }));
-  return exchange;
-}
-
-async function finish(exchange) {
-  await exchange.send(event({}, "stop"));
-  exchange.end(DONE);
-}
-
 /** Asserts that the edge lets go of the backend, which keeps on sending as a model would. */
 async function leaves(exchange) {
   const sending = setInterval(() => void exchange.send(event({ content: " more" })), 50);
@@ -43,14 +30,8 @@ async function leaves(exchange) {
   );
 }
 
-/** What is asked and answered in one go. */
-async function chat(question, words) {
-  const exchange = await begin(question);
-  await exchange.send(event({ content: words }));
-  await finish(exchange);
-  await answer(page, "footer").getByRole("button", { name: "Answer again" }).waitFor();
-  return exchange;
-}
+const begin = (text) => backend.begin(page, scene, text);
+const chat = (question, words) => backend.chat(page, scene, question, words);
 
 describe("signing in", () => {
   test("a wrong password is answered by a sentence, and the next try may be right", async () => {
@@ -76,7 +57,7 @@ describe("signing in", () => {
   });
 
   test("Esc does not lead past it", async () => {
-    await page.getByLabel("E-mail").focus();
+    await page.getByRole("dialog").waitFor();
     for (let press = 0; press < 3; press += 1) await page.keyboard.press("Escape");
     assert.ok(await page.getByRole("dialog").isVisible());
   });
@@ -115,7 +96,7 @@ describe("chatting", () => {
     assert.equal(await answer(page, ".prose strong").innerText(), "France");
     assert.equal(await page.locator(".answer").getAttribute("aria-busy"), "true");
 
-    await finish(exchange);
+    await backend.finish(exchange);
     await page.locator('.answer[aria-busy="false"]').waitFor();
     await says(answer(page, ".pace"), /^\d+\.\d\d s to first token · 2 tokens$/);
     await says(page.locator("#announcer"), /^The capital of France is Paris\.$/);
@@ -163,12 +144,12 @@ describe("chatting", () => {
     await page.keyboard.type("Not yet");
     await page.keyboard.press("Enter");
     assert.equal(await page.getByLabel("Your message").inputValue(), "Not yet");
-    await finish(exchange);
-    await page.getByRole("button", { name: "Send" }).waitFor();
+    await backend.finish(exchange);
+    await page.getByRole("button", { name: "Send", exact: true }).waitFor();
     assert.equal(await page.getByLabel("Your message").inputValue(), "Not yet");
   });
 
-  test("a new conversation forgets the old one, also in mid-answer", async () => {
+  test("a new conversation knows nothing of the old one, also in mid-answer", async () => {
     const first = await begin("Remember this.");
     await first.send(event({ content: "I do" }));
     await says(answer(page, ".prose"), /I do/);
@@ -192,7 +173,7 @@ describe("chatting", () => {
     );
     exchange.sendHead();
     await exchange.send(event({ content: "Better." }));
-    await finish(exchange);
+    await backend.finish(exchange);
     await says(page.locator(".turns"), /One[^]*First\.[^]*Two[^]*Better\./);
     assert.doesNotMatch(await page.locator(".turns").innerText(), /Second/);
   });
@@ -203,7 +184,7 @@ describe("chatting", () => {
     await answer(page, ".reasoning summary").click();
     await says(answer(page, ".reasoning p"), /^Hm, let me see\.$/);
     await exchange.send(event({ content: "Done." }));
-    await finish(exchange);
+    await backend.finish(exchange);
     await says(answer(page, ".prose"), /^Done\.$/);
   });
 
@@ -247,7 +228,7 @@ describe("chatting", () => {
     assert.equal(await scroll.evaluate((node) => node.scrollTop), 0);
     await page.getByRole("button", { name: "Go to the latest words" }).click();
     assert.ok((await distance()) < 2, "the button leads there");
-    await finish(exchange);
+    await backend.finish(exchange);
   });
 });
 
@@ -264,7 +245,7 @@ describe("when something fails", () => {
     assert.deepEqual(exchange.json.messages, [{ role: "user", content: "Hello?" }]);
     exchange.sendHead();
     await exchange.send(event({ content: "Hello!" }));
-    await finish(exchange);
+    await backend.finish(exchange);
     await says(page.locator(".turns"), /Hello![^]*token/);
     assert.equal(await page.locator(".failure:visible").count(), 0);
   });
@@ -294,7 +275,7 @@ describe("when something fails", () => {
     const exchange = await scene.upstream.next();
     exchange.sendHead();
     await exchange.send(event({ content: "Now." }));
-    await finish(exchange);
+    await backend.finish(exchange);
     await says(answer(page, ".prose"), /^Now\.$/);
   });
 
@@ -305,11 +286,10 @@ describe("when something fails", () => {
     await says(answer(page, ".failure .sentence"), /^You are offline\./);
     await page.context().setOffline(false);
     await page.locator("#notice").waitFor({ state: "hidden" });
-    await answer(page, ".failure").getByRole("button", { name: "Try again" }).click();
     const exchange = await scene.upstream.next();
     exchange.sendHead();
     await exchange.send(event({ content: "Here." }));
-    await finish(exchange);
+    await backend.finish(exchange);
     await says(answer(page, ".prose"), /^Here\.$/);
   });
 
@@ -327,13 +307,13 @@ describe("when something fails", () => {
     await page.getByRole("dialog").waitFor();
     await says(page.locator("#signin-reason"), /Your session has ended/);
     assert.equal(await page.getByLabel("E-mail").inputValue(), scene.settings.ADMIN_EMAIL);
-    assert.equal(await page.getByLabel("Password").inputValue(), "");
+    assert.equal(await page.getByLabel("Password", { exact: true }).inputValue(), "");
     await signIn(page, scene.settings);
     const exchange = await scene.upstream.next();
     assert.deepEqual(exchange.json.messages, [{ role: "user", content: "Are you there?" }]);
     exchange.sendHead();
     await exchange.send(event({ content: "Still here." }));
-    await finish(exchange);
+    await backend.finish(exchange);
     await says(answer(page, ".prose"), /^Still here\.$/);
   });
 

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { openScene } from "../e2e/scene.mjs";
 import { deadPort, DONE, event, startUpstream } from "../e2e/upstream.mjs";
 import { openBrowser } from "./browser.mjs";
-import { answer, ask, says, signIn } from "./visitor.mjs";
+import { answer, ask, says, signIn, visit } from "./visitor.mjs";
 
 const FOLDER = fileURLToPath(new URL("../../docs/screenshots/", import.meta.url));
 const LIMIT_BYTES = 200_000;
@@ -90,13 +90,36 @@ async function picture(page, name) {
 function strays(page) {
   return page.evaluate(() =>
     Array.from(document.querySelectorAll("body *"))
-      .filter((node) => !node.closest(".unseen, .sprite, pre, .wide") && node.checkVisibility())
+      .filter(
+        (node) =>
+          !node.closest(".unseen, .sprite, pre, .wide") && node.checkVisibility({ visibilityProperty: true }),
+      )
       .filter((node) => {
         const { left, right, width } = node.getBoundingClientRect();
         return width > 1 && (left < -0.5 || right > innerWidth + 0.5);
       })
       .map((node) => node.outerHTML.slice(0, 80)),
   );
+}
+
+/** The sidebar has slid away, the colours have come. */
+async function settled(page) {
+  await pause(250);
+  await page.evaluate(() => Promise.all(document.getAnimations().map(({ finished }) => finished)));
+}
+
+/** The token in the picture is none: its letters are struck out before the picture is taken. */
+async function pictureOfToken(page) {
+  const secret = await page.locator(".made output").innerText();
+  await page.evaluate((secret) => {
+    const walker = document.createTreeWalker(document.querySelector(".made"), NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node; node = walker.nextNode())
+      node.data = node.data.replaceAll(
+        secret,
+        "cmnd_Q0ZpeEVk-V2hhdCBh.sk_IG5pY2Ugc3VycHJpc2UgdG8gZmluZCB0aGlz",
+      );
+  }, secret);
+  await picture(page, "token-1440");
 }
 
 for (const [name, options] of Object.entries(VIEWS)) {
@@ -108,10 +131,28 @@ for (const [name, options] of Object.entries(VIEWS)) {
     assert.deepEqual(await strays(page), [], "an empty conversation");
     await page.getByLabel("Model", { exact: true }).selectOption(MODEL);
 
-    await page.getByRole("button", { name: "Models and capabilities" }).click();
+    await visit(page, "Models and capabilities");
     await page.getByRole("table").waitFor();
+    await settled(page);
     assert.deepEqual(await strays(page), [], "the matrix");
     if (name === "console-1440") await picture(page, "capabilities-1440");
+    await page.keyboard.press("Escape");
+
+    await page.getByRole("button", { name: "System prompt and parameters" }).click();
+    assert.deepEqual(await strays(page), [], "the settings");
+    await page.keyboard.press("Escape");
+
+    await visit(page, "API tokens");
+    await page.getByLabel("Name").fill(`build server ${name}`);
+    await page.getByRole("button", { name: "Make a token" }).click();
+    await page.locator(".made output").waitFor();
+    await settled(page);
+    assert.deepEqual(await strays(page), [], "a token");
+    if (name === "console-1440") await pictureOfToken(page);
+    await page.keyboard.press("Escape");
+
+    await visit(page, /^Account/);
+    assert.deepEqual(await strays(page), [], "the account");
     await page.keyboard.press("Escape");
 
     await ask(page, QUESTION);
@@ -122,7 +163,7 @@ for (const [name, options] of Object.entries(VIEWS)) {
       await pause(WORD_MS);
     }
     await says(answer(page, ".prose"), /or the$/);
-    await says(answer(page, ".pace"), /tokens\/s · \d+ tokens/);
+    await says(page.locator("#pace"), /tokens\/s · \d+ tokens/);
     assert.deepEqual(await strays(page), [], "in mid-answer");
     await picture(page, name);
     exchange.end(DONE);

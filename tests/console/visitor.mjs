@@ -9,7 +9,7 @@ const LIMIT_MS = 15_000;
 /** Fills in the sign-in form and sends it. */
 export async function enter(page, email, password) {
   await page.getByLabel("E-mail").fill(email);
-  await page.getByLabel("Password").fill(password);
+  await page.getByLabel("Password", { exact: true }).fill(password);
   await page.keyboard.press("Enter");
 }
 
@@ -23,6 +23,13 @@ export async function signIn(page, { ADMIN_EMAIL, ADMIN_PASSWORD }) {
 export async function ask(page, text) {
   await page.getByLabel("Your message").fill(text);
   await page.keyboard.press("Enter");
+}
+
+/** Opens one of the dialogs of the sidebar, which on a small screen is unfolded first. */
+export async function visit(page, name) {
+  const opener = page.getByRole("button", { name: "Conversations", exact: true });
+  if (await opener.isVisible()) await opener.click();
+  await page.getByRole("button", { name }).click();
 }
 
 /** A part of the last answer. */

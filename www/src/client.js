@@ -2,7 +2,12 @@
 
 import { CoMind, init } from "@co-mind/client";
 
+import { Keeper } from "./keeper.js";
+import { Meter } from "./meter.js";
+
 // The wasm arrives while the person still types the password. Should it fail, the first call tries again and says so.
 init().catch(() => {});
 
-export const client = new CoMind({ baseURL: location.origin });
+export const keeper = new Keeper();
+export const meter = new Meter();
+export const client = new CoMind({ baseURL: location.origin, storage: keeper, fetch: meter.fetch });

@@ -1,125 +1,63 @@
-//! The conversation: questions and answers in order, one answer coming at a time.
+//! A conversation as data: what is kept of it, and what a model is told.
 
-import { Answer } from "./answer.js";
-import { copyOf } from "./element.js";
-import { isSignedOut, isStop } from "./failure.js";
+/** How long a title may get, in characters. */
+const TITLE = 60;
 
-export class Conversation {
-  #client;
-  #root;
-  #handlers;
-  /** `{ question, answer }`, oldest first. */
-  #exchanges = [];
-  #abort = null;
+/** One that has nothing in it yet. */
+export function newConversation() {
+  return { id: crypto.randomUUID(), title: "", updatedAt: 0, settings: {}, draft: "", turns: [] };
+}
 
-  /**
-   * @param {import("@co-mind/client").CoMind} client
-   * @param {HTMLElement} root filled by this object alone
-   * @param {{
-   *   model: () => string,
-   *   onAnswering: (isAnswering: boolean) => void,
-   *   onBlock: (text: string) => void,
-   *   onShow: () => void,
-   *   onSignedOut: () => Promise<void>,
-   * }} handlers
-   *   `onSignedOut` resolves when somebody is signed in again; the question then goes out once more
-   */
-  constructor(client, root, handlers) {
-    this.#client = client;
-    this.#root = root;
-    this.#handlers = handlers;
-  }
+/** What it is called in the list: its first words. */
+export function titleOf({ text = "", images = [] }) {
+  const words = text.replace(/\s+/g, " ").trim();
+  if (words === "") return images.length > 0 ? "An image" : "A conversation";
+  const characters = Array.from(words);
+  return characters.length > TITLE ? `${characters.slice(0, TITLE - 1).join("")}…` : words;
+}
 
-  get isAnswering() {
-    return this.#abort !== null;
-  }
+/** Whether it holds an image, which only some models can look at. */
+export function hasImages({ turns }) {
+  return turns.some(({ asked }) => asked.images?.length > 0);
+}
 
-  get isEmpty() {
-    return this.#exchanges.length === 0;
-  }
+/**
+ * The parameters of `POST /v1/chat/completions`: every question that was answered, and the last, which is asked.
+ * A tool call that nobody gave a result for is left out: servers refuse it.
+ */
+export function paramsOf({ settings, turns }, model) {
+  const { system, tools, stop, ...numbers } = settings;
+  const last = turns.length - 1;
+  const messages = turns.flatMap(({ asked, answer }, index) => {
+    const questions = asked.results ? asked.results.map(toolMessage) : [userMessage(asked)];
+    if (index === last) return questions;
+    const reply = assistantMessage(answer, turns[index + 1].asked.results);
+    return reply || asked.results ? [...questions, ...(reply ? [reply] : [])] : [];
+  });
+  if (system) messages.unshift({ role: "system", content: system });
+  return {
+    model,
+    messages,
+    ...numbers,
+    ...(stop?.length > 0 ? { stop } : {}),
+    ...(tools?.length > 0 ? { tools } : {}),
+    stream: true,
+    stream_options: { include_usage: true },
+  };
+}
 
-  /** The last answer, if there is one. */
-  get last() {
-    return this.#exchanges.at(-1)?.answer;
-  }
+function userMessage({ text, images = [] }) {
+  if (images.length === 0) return { role: "user", content: text };
+  const parts = images.map((url) => ({ type: "image_url", image_url: { url } }));
+  return { role: "user", content: [...(text ? [{ type: "text", text }] : []), ...parts] };
+}
 
-  /** The answer shown in this element. */
-  answerAt(node) {
-    return this.#exchanges.find(({ answer }) => answer.node === node)?.answer;
-  }
+function toolMessage({ id, content }) {
+  return { role: "tool", tool_call_id: id, content };
+}
 
-  /** Sends a message and shows the answer as it comes. */
-  async send(question) {
-    const node = copyOf("question-template");
-    node.querySelector("p").textContent = question;
-    this.#root.append(node);
-    this.#exchanges.push({ question, answer: null });
-    await this.#answer();
-  }
-
-  /** Asks the last question again, in place of its answer. */
-  async again() {
-    if (this.isEmpty || this.isAnswering) return;
-    this.last.node.remove();
-    await this.#answer();
-  }
-
-  /** Ends the answer that is coming; its words stay. */
-  stop() {
-    this.#abort?.abort();
-  }
-
-  clear() {
-    this.stop();
-    this.#exchanges = [];
-    this.#root.replaceChildren();
-  }
-
-  async #answer() {
-    const { model, onAnswering, onBlock, onShow, onSignedOut } = this.#handlers;
-    const exchange = this.#exchanges.at(-1);
-    const messages = this.#messages();
-    const answer = new Answer(model(), { onBlock, onShow });
-    exchange.answer = answer;
-    this.#root.append(answer.node);
-    onShow();
-
-    const abort = new AbortController();
-    this.#abort = abort;
-    onAnswering(true);
-    let failure = null;
-    try {
-      // One try: a person sees the failure and decides, rather than waits for silent repeats.
-      const stream = await this.#client.chat.completions.create(
-        { model: model(), messages, stream: true, stream_options: { include_usage: true } },
-        { signal: abort.signal, maxRetries: 0 },
-      );
-      for await (const chunk of stream) answer.take(chunk);
-      answer.finish();
-    } catch (error) {
-      if (isStop(error)) answer.stop();
-      else answer.fail((failure = error));
-    }
-    // A new conversation may have begun, and its answer is not ours to end.
-    if (this.#abort !== abort) return;
-    this.#abort = null;
-    onAnswering(false);
-    onShow();
-
-    if (failure && isSignedOut(failure)) {
-      await onSignedOut();
-      if (this.last === answer) await this.again();
-    }
-  }
-
-  /** What the model is told: every question that was answered, and the one that is asked. */
-  #messages() {
-    const asked = this.#exchanges.at(-1);
-    return this.#exchanges.flatMap((exchange) => {
-      const question = { role: "user", content: exchange.question };
-      if (exchange === asked) return [question];
-      if (!exchange.answer.text) return [];
-      return [question, { role: "assistant", content: exchange.answer.text }];
-    });
-  }
+function assistantMessage({ text, toolCalls = [] }, results) {
+  if (results && toolCalls.length > 0)
+    return { role: "assistant", content: text || null, tool_calls: toolCalls };
+  return text ? { role: "assistant", content: text } : null;
 }

@@ -16,10 +16,13 @@ const SENTENCES = {
   token_revoked: ["You were signed out. Sign in again: nothing you wrote is lost.", "signIn"],
   unauthorized: ["You are not signed in. Sign in again: nothing you wrote is lost.", "signIn"],
   insufficient_scope: ["Your account may not do this. Ask your administrator for the right to."],
+  invalid_code: ["That code is wrong, used up or too old."],
+  duplicate: ["One of this name exists already."],
+  token_limit_reached: ["You have as many tokens as you may. Revoke one first."],
   pat_not_allowed: ["This needs a person's sign-in, not an API token."],
   admin_scopes_required: ["Only an administrator may do this."],
   plan_required: ["Your organization's plan does not include this. Ask your administrator."],
-  bad_request: ["The server could not accept this message as it is.", "again"],
+  bad_request: ["The model's server did not accept this as it is.", "again"],
   not_found: ["The server does not know this address. Is the console newer than the server?"],
   model_not_found: ["This model is no longer offered.", "otherModel"],
   capability_not_supported: ["This model cannot do that.", "otherModel"],
@@ -35,23 +38,41 @@ const SENTENCES = {
   response_malformed: ["The server's answer could not be understood.", "again"],
 };
 
-const OFFLINE = ["You are offline. The message waits here until the connection is back.", "again"];
+/** Where the server's own sentence says more than ours can: which parameter, which scope, how many tokens. */
+const TELLING = new Set([
+  "bad_request",
+  "capability_not_supported",
+  "insufficient_scope",
+  "model_not_found",
+  "rate_limited",
+  "upstream_error",
+]);
+
+const OFFLINE = ["You are offline. The message goes out when the connection is back.", "again"];
 const UNKNOWN = ["Something went wrong.", "again"];
 
 /**
  * @param {Error & { code?: string, retryAfterMs?: number, requestId?: string }} error
- * @returns {{ sentence: string, offer?: keyof typeof OFFERS, waitMs: number, reference: string }}
- *   `waitMs`: how long until the offer makes sense; `reference`: what to tell the support, or empty
+ * @returns {{ sentence: string, detail: string, offer?: keyof typeof OFFERS, waitMs: number, isOffline: boolean, reference: string }}
+ *   `detail`: the server's own words where they help, or empty; `waitMs`: how long until the offer makes sense;
+ *   `reference`: what to tell the support, or empty
  */
 export function failureOf(error) {
   const isOffline = error.code === "connection_failed" && navigator.onLine === false;
   const [sentence, offer] = isOffline ? OFFLINE : (SENTENCES[error.code] ?? UNKNOWN);
   return {
     sentence,
+    detail: TELLING.has(error.code) ? error.message : "",
     offer,
     waitMs: Math.max(0, error.retryAfterMs ?? 0),
+    isOffline,
     reference: error.requestId ? `Reference ${error.requestId}` : "",
   };
+}
+
+/** A failure of a form in one sentence: what is wrong with what was written there, if the server says so. */
+export function problemOf(error) {
+  return error.code === "bad_request" ? error.message : failureOf(error).sentence;
 }
 
 /** Whether only signing in again can help. */

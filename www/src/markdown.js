@@ -6,7 +6,8 @@
 
 import { lexer } from "marked";
 
-import { element, icon } from "./element.js";
+import { CodeBlock, languageOf } from "./code.js";
+import { element } from "./element.js";
 
 /** Follows one growing text; nodes of finished blocks stay, so a selection in them stays too. */
 export class MarkdownStream {
@@ -41,7 +42,7 @@ export class MarkdownStream {
       this.#root.replaceChildren(...blocksOf(this.#text).map((block) => nodeOf(block)));
       this.#settled = this.#text.length;
     }
-    for (const { node } of this.#open) this.#onBlock(spoken(node));
+    for (const { node } of this.#open) this.#end(node);
     this.#open = [];
   }
 
@@ -53,7 +54,7 @@ export class MarkdownStream {
       if (token.type === "def") this.#hasDefinitions = true;
       if (token.type !== "space" && token.type !== "def") {
         const shown = this.#open[next.length];
-        const node = shown?.raw === token.raw ? shown.node : nodeOf(token);
+        const node = shown?.raw === token.raw || goesOn(shown?.node, token) ? shown.node : nodeOf(token);
         if (shown && shown.node !== node) shown.node.replaceWith(node);
         if (!shown) this.#root.append(node);
         next.push({ raw: token.raw, node, start: length });
@@ -65,10 +66,24 @@ export class MarkdownStream {
     // Only the last block can still grow: a list goes on after a blank line, a paragraph turns
     // into a heading or a table by the line under it.
     const last = next.pop();
-    for (const { node } of next) this.#onBlock(spoken(node));
+    for (const { node } of next) this.#end(node);
     this.#settled += last?.start ?? 0;
     this.#open = last ? [last] : [];
   }
+
+  /** This block will not change. */
+  #end(node) {
+    blocks.get(node)?.finish();
+    this.#onBlock(spoken(node));
+  }
+}
+
+/** Whether the node is a block of code that this token only makes longer; it then shows it. */
+function goesOn(node, token) {
+  const block = token.type === "code" && blocks.get(node);
+  if (!block || block.language !== languageOf(token.lang)) return false;
+  block.show(token.text);
+  return true;
 }
 
 /** A block as it is read aloud: code is only named, for nobody follows it by ear. */
@@ -138,20 +153,14 @@ function link(href, title, children) {
 }
 
 function codeBlock(token) {
-  const language = /^[\w+#.-]{1,24}/.exec(token.lang ?? "")?.[0] ?? "";
-  const copy = element(
-    "button",
-    { type: "button", class: "tool small", "data-do": "copy-code", title: "Copy the code" },
-    icon("copy"),
-    element("span", { class: "unseen" }, "Copy the code"),
-  );
-  return element(
-    "figure",
-    { class: "code" },
-    element("figcaption", {}, element("span", {}, language || "text"), copy),
-    element("pre", { tabindex: "0" }, element("code", {}, token.text)),
-  );
+  const block = new CodeBlock(languageOf(token.lang));
+  blocks.set(block.node, block);
+  block.show(token.text);
+  return block.node;
 }
+
+/** The blocks of code by their nodes. */
+const blocks = new WeakMap();
 
 function table(token) {
   const cell = (tag) => (content) =>

@@ -8,9 +8,17 @@ const STORAGE_KEY = "comind.model";
 export class ModelPicker {
   #select;
 
-  constructor(select) {
+  /**
+   * @param {HTMLSelectElement} select
+   * @param {() => void} onChoice another model is chosen, by the person or for want of the last one
+   */
+  constructor(select, onChoice) {
     this.#select = select;
-    select.addEventListener("change", () => remember(select.value));
+    this.onChoice = onChoice;
+    select.addEventListener("change", () => {
+      remember(select.value);
+      onChoice();
+    });
   }
 
   /** The chosen model's id; empty when there is none. */
@@ -36,11 +44,21 @@ export class ModelPicker {
     this.#select.disabled = usable.length === 0;
     if (usable.length === 0) {
       this.#select.replaceChildren(element("option", {}, "No model is up"), ...groups.values());
+      this.onChoice();
       return;
     }
     const wanted = [this.#select.value, recall()].find((id) => usable.includes(id));
     this.#select.replaceChildren(...groups.values());
     this.#select.value = wanted ?? usable[0];
+    this.onChoice();
+  }
+
+  /** Chooses a model if it is offered. */
+  choose(id) {
+    const option = Array.from(this.#select.options).find(({ value, disabled }) => value === id && !disabled);
+    if (!option || this.#select.disabled) return;
+    this.#select.value = id;
+    this.onChoice();
   }
 
   focus() {

@@ -2,21 +2,25 @@
 
 export class Notice {
   #root;
-  #onAgain = () => {};
+  #onAction = () => {};
 
   constructor(root) {
     this.#root = root;
-    root.querySelector("button").addEventListener("click", () => this.#onAgain());
+    root.querySelector("button").addEventListener("click", () => this.#onAction());
   }
 
   /**
    * @param {string} sentence
-   * @param {() => void} [onAgain] what "Try again" does; without it there is no such button
+   * @param {() => void} [onAction] what its button does; without it there is no button
+   * @param {{ label?: string, isCalm?: boolean }} [options] `isCalm`: nothing is wrong
    */
-  show(sentence, onAgain) {
+  show(sentence, onAction, { label = "Try again", isCalm = false } = {}) {
     this.#root.querySelector("p").textContent = sentence;
-    this.#root.querySelector("button").hidden = !onAgain;
-    this.#onAgain = onAgain ?? (() => {});
+    const button = this.#root.querySelector("button");
+    button.hidden = !onAction;
+    button.textContent = label;
+    this.#onAction = onAction ?? (() => {});
+    this.#root.classList.toggle("calm", isCalm);
     this.#root.hidden = false;
   }
 
