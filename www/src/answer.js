@@ -133,9 +133,11 @@ export class Answer {
     numbers.hidden = !figures;
     if (!figures) return;
     this.#part(".pace").textContent = inWords(figures);
-    const line = new Sparkline();
-    line.show(figures.buckets);
-    numbers.querySelector("summary").append(line.node);
+    if (figures.buckets.length > 1) {
+      const line = new Sparkline();
+      line.show(figures.buckets);
+      numbers.querySelector("summary").append(line.node);
+    }
     const { promptTokens, tokens } = figures;
     this.#part(".used").textContent = promptTokens
       ? `${promptTokens} tokens read, ${tokens} written, ${promptTokens + tokens} in all.`

@@ -21,8 +21,8 @@ import { Shelf } from "./shelf.js";
 import { Sidebar } from "./sidebar.js";
 import { Tokens } from "./tokens.js";
 
-/** How often the matrix is asked for anew while it is open. */
-const MATRIX_MS = 5000;
+/** How often the matrix is asked for anew while it is open, and models while there are none. */
+const LOOK_MS = 5000;
 /** A draft is kept when the person pauses for so long. */
 const DRAFT_MS = 400;
 
@@ -36,7 +36,7 @@ const notice = new Notice(at("notice"));
 const announcer = new Announcer(at("announcer"));
 const follow = new Follow(at("scroll"), at("latest"));
 const pace = new Sparkline();
-at("pace").append(pace.node);
+at("pace").prepend(pace.node);
 new Limits(at("limits"), meter);
 
 /** Who is signed in, what this browser keeps of them, and what the models can do. */
@@ -88,8 +88,10 @@ const sidebar = new Sidebar(
 const tokens = new Tokens(client, at("tokens"), { model: () => picker.chosen, onSignedOut: signInAgain });
 const account = new Account(client, at("account"), {
   async onForget() {
-    await shelf.clear();
+    // An answer that is still coming must not bring its conversation back.
+    for (const { id } of await shelf.list()) removed.add(id);
     startOver();
+    await shelf.clear();
     await showTitles();
   },
   async onSignOut() {
@@ -184,6 +186,9 @@ async function remove(id) {
 }
 
 async function showTitles() {
+  const { title } = chat.conversation;
+  at("heading").textContent = title || "New conversation";
+  document.title = title ? `${title} · co-mind` : "co-mind";
   if (shelf) sidebar.show(await shelf.list(), chat.conversation.id);
 }
 
@@ -206,14 +211,19 @@ function showBlindness() {
     notice.show(`This conversation has pictures, which ${model} cannot look at.`);
 }
 
+/** Looks for models again, as long as there are none. */
+let looking;
+
 async function loadModels() {
-  notice.hide();
+  clearTimeout(looking);
   try {
     const { data } = await client.models.list();
     // What models can do only greys out what they cannot: not worth a failure.
     capabilities = await client.capabilities().catch(() => ({ data: [] }));
     picker.offer(data, (id) => isAble(capabilities, id, "chat"));
-    if (!picker.chosen) notice.show("No model is up at the moment.", loadModels);
+    if (picker.chosen) return notice.hide();
+    notice.show("No model is up at the moment. This page looks again every few seconds.", loadModels);
+    looking = setTimeout(loadModels, LOOK_MS);
   } catch (error) {
     await recover(error, loadModels);
   }
@@ -233,7 +243,7 @@ async function showModels() {
     await recover(error, showModels);
     return;
   }
-  const timer = setInterval(() => refreshMatrix().catch(() => {}), MATRIX_MS);
+  const timer = setInterval(() => refreshMatrix().catch(() => {}), LOOK_MS);
   dialog.addEventListener("close", () => clearInterval(timer), { once: true });
 }
 

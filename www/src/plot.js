@@ -20,7 +20,6 @@ export class Sparkline {
 
   /** @param {number[]} values at least two make a line; oldest first */
   show(values) {
-    this.node.toggleAttribute("hidden", values.length < 2);
     const most = Math.max(...values, 1);
     const points = values.map(
       (value, index) =>

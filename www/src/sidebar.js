@@ -21,7 +21,7 @@ export class Sidebar {
     this.#main = main;
     opener.addEventListener("click", () => this.#unfold(true));
     veil.addEventListener("click", () => this.fold());
-    root.addEventListener("keydown", (event) => {
+    document.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.fold();
     });
     // Whatever was chosen there, it is what the person wants to see.
