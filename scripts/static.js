@@ -1,4 +1,4 @@
-// Serves www/dist inside workerd, as Cloudflare's static assets do: content types, `_headers`, ETags.
+// Serves www/dist inside workerd, as Cloudflare's static assets do: content types, `_headers`, ETags, compression.
 // Bound to the edge as ASSETS.
 
 const TYPES = {
@@ -34,13 +34,16 @@ export default {
     // Only what a page is made of is served: not `_headers`, not a folder's listing.
     if (!type || path.includes("/_")) return new Response(null, { status: 404 });
 
-    const file = await env.FILES.fetch(new Request(`http://files${path}`, { method: request.method }));
+    const open = (name) => env.FILES.fetch(new Request(`http://files${name}`, { method: request.method }));
+    const zipped = takesGzip(request) ? await open(`${path}.gz`) : null;
+    const file = zipped?.ok ? zipped : await open(path);
     if (!file.ok) return new Response(null, { status: 404 });
 
     rules ??= parseHeaders(await (await env.FILES.fetch("http://files/_headers")).text());
     const headers = new Headers({
       "content-type": type,
       "cache-control": HASHED.test(path) ? "public, max-age=31536000, immutable" : "no-cache",
+      vary: "accept-encoding",
       etag: `W/"${file.headers.get("content-length")}-${Date.parse(file.headers.get("last-modified"))}"`,
     });
     for (const rule of rules)
@@ -51,9 +54,18 @@ export default {
       return new Response(null, { status: 304, headers });
     }
     headers.set("content-length", file.headers.get("content-length"));
-    return new Response(file.body, { headers });
+    if (file !== zipped) return new Response(file.body, { headers });
+    headers.set("content-encoding", "gzip");
+    return new Response(file.body, { headers, encodeBody: "manual" });
   },
 };
+
+/** Whether the caller takes gzip (RFC 9110 §12.5.3), by name and not refused by `q=0`. */
+function takesGzip(request) {
+  return /(^|,)\s*gzip\s*(;\s*q=(?!0(\.0*)?\s*(,|$))[\d.]+\s*)?(,|$)/i.test(
+    request.headers.get("accept-encoding") ?? "",
+  );
+}
 
 /** Cloudflare's format: a path with `*`s at the margin, its `Name: value` lines indented; `#` comments. */
 function parseHeaders(text) {

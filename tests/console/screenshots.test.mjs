@@ -37,6 +37,14 @@ Three things people get wrong:
 1. **The bounds.** Keep \`high\` one past the end, and the loop needs no special case.
 2. **Overflow.** Not in Python; in C, write \`low + (high - low) / 2\`, or the`;
 
+/** What was talked about before. */
+const EARLIER = [
+  "Explain Raft to a new colleague",
+  "Draft the release notes",
+  "Why is my query slow?",
+  "Ideas for Mia's birthday",
+];
+
 const PHONE = { viewport: { width: 360, height: 780 }, isMobile: true, hasTouch: true };
 const VIEWS = {
   "console-360": PHONE,
@@ -54,6 +62,7 @@ before(async () => {
   const embeds = { chat: false, completions: false, embeddings: true, streaming: false, tool_calling: false };
   scene = await openScene({
     console: true,
+    settings: { RATE_LIMIT_RPM: "600", RATE_LIMIT_TPM: "200000" },
     backends: [
       { id: "gpu-a", provider: "vllm", url: gpu.url, models: { [MODEL]: { capabilities: able } } },
       {
@@ -131,6 +140,20 @@ for (const [name, options] of Object.entries(VIEWS)) {
     assert.deepEqual(await strays(page), [], "an empty conversation");
     await page.getByLabel("Model", { exact: true }).selectOption(MODEL);
 
+    for (const question of EARLIER) {
+      await ask(page, question);
+      const exchange = await gpu.next();
+      exchange.sendHead();
+      for (const word of ["Well", ", ", "here", " ", "you", " ", "are", "."]) {
+        await exchange.send(event({ content: word }));
+        await pause(WORD_MS * Math.random() * 2);
+      }
+      await exchange.send(event({}, "stop"));
+      exchange.end(DONE);
+      await answer(page, "footer").getByRole("button", { name: "Answer again" }).waitFor();
+      await page.keyboard.press("Control+Shift+KeyO");
+    }
+
     await visit(page, "Models and capabilities");
     await page.getByRole("table").waitFor();
     await settled(page);
@@ -143,7 +166,7 @@ for (const [name, options] of Object.entries(VIEWS)) {
     await page.keyboard.press("Escape");
 
     await visit(page, "API tokens");
-    await page.getByLabel("Name").fill(`build server ${name}`);
+    await page.getByLabel("Name").fill(name === "console-1440" ? "build server" : name);
     await page.getByRole("button", { name: "Make a token" }).click();
     await page.locator(".made output").waitFor();
     await settled(page);

@@ -1,10 +1,14 @@
 // The console as scripts/static.js serves it, through the edge: types, caching, headers, and nothing else.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import http from "node:http";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { gunzipSync } from "node:zlib";
 
 import { startEdge } from "../../scripts/edge.mjs";
 
@@ -58,12 +62,41 @@ test("HEAD gives the length without the body", async () => {
   assert.equal(await response.text(), "");
 });
 
+/** The answer as it crosses the wire: `fetch` would unpack it unseen. */
+async function raw(path, accepts) {
+  const [response] = await once(
+    http.get(edge.url + path, { headers: { "accept-encoding": accepts } }),
+    "response",
+  );
+  return { headers: response.headers, body: await buffer(response) };
+}
+
+test("what shrinks is sent compressed to whoever takes that, and the same to all others", async () => {
+  for (const path of ["/", `/assets/${await asset(".js")}`, `/assets/${await asset(".wasm")}`]) {
+    const plain = await raw(path, "identity");
+    assert.equal(plain.headers["content-encoding"], undefined, path);
+    assert.equal(plain.headers.vary, "accept-encoding");
+    for (const accepts of ["gzip", "gzip, deflate, br", "br;q=1, GZIP;q=0.5"]) {
+      const zipped = await raw(path, accepts);
+      assert.equal(zipped.headers["content-encoding"], "gzip", accepts);
+      assert.ok(zipped.body.length < plain.body.length * 0.9, path);
+      assert.equal(Number(zipped.headers["content-length"] ?? zipped.body.length), zipped.body.length);
+      assert.ok(gunzipSync(zipped.body).equals(plain.body), path);
+      assert.notEqual(zipped.headers.etag, plain.headers.etag);
+    }
+    for (const accepts of ["gzip;q=0", "br", "x-gzipped", "gzip; q=0.000"])
+      assert.equal((await raw(path, accepts)).headers["content-encoding"], undefined, accepts);
+  }
+});
+
 test("what is not part of the page is not served", async () => {
   for (const path of [
     "/_headers",
     "/assets",
     "/assets/",
     "/nope.js",
+    "/index.html.gz",
+    "/.assetsignore",
     "/%2e%2e%2fbuild.mjs",
     "/..%5cbuild.mjs",
     "/%00.html",
