@@ -14,7 +14,8 @@ const colours = Object.fromEntries(
 /** Ground → what is written on it. SC 1.4.3: at least 4.5. */
 const TEXT = {
   ground: ["ink", "quiet", "accent"],
-  raised: ["ink", "quiet", "accent"],
+  raised: ["ink", "quiet", "accent", "code-word", "code-text", "code-value", "code-name", "bad"],
+  hover: ["ink"],
   sunken: ["ink", "quiet"],
   tint: ["ink", "accent"],
   "bad-tint": ["bad", "quiet"],
