@@ -151,6 +151,20 @@ describe("a question", () => {
     assert.doesNotMatch(await page.locator(".turns").innerText(), /First|Second|Two/);
   });
 
+  test("is edited while its answer comes: that one ends, the new one begins", async () => {
+    const first = await begin(page, scene, "One");
+    await first.send(event({ content: "Fir" }));
+    await says(answer(page, ".prose"), /Fir/);
+    await page.getByLabel("Your message").press("ArrowUp");
+    await page.getByLabel("Edit your message").fill("Two");
+    await page.keyboard.press("Enter");
+    const second = await reply(page, scene, "Second.");
+    assert.deepEqual(contents(second), ["Two"]);
+    await says(page.locator(".turns"), /^Two[^]*Second\./);
+    await page.getByRole("button", { name: "Send", exact: true }).waitFor();
+    assert.deepEqual(await titles().locator(".title").allInnerTexts(), ["Two"]);
+  });
+
   test("the arrow up in an empty draft edits the last; Esc leaves it as it was", async () => {
     await chat(page, scene, "One", "First.");
     await page.getByLabel("Your message").press("ArrowUp");

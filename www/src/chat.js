@@ -111,9 +111,10 @@ export class Chat {
     return question;
   }
 
-  /** The question in other words: what came after it is gone. */
+  /** The question in other words: what came after it is gone, also what is still coming. */
   async #resend(question, asked) {
-    if (this.isAnswering) return;
+    this.stop();
+    this.#abort = null;
     const at = this.#views.findIndex((view) => view.question === question);
     for (const view of this.#views.splice(at)) {
       view.question.node.remove();
