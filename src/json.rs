@@ -7,8 +7,9 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::vec::Vec;
 
-/// How deep arrays and objects may be nested; ours, about that of `serde_json`: reading recurses.
+/// How deep arrays and objects may be nested unless said; ours, about that of `serde_json`.
 const DEPTH_LIMIT: u32 = 128;
 
 /// The text is not JSON, or not of the form that was asked for.
@@ -22,20 +23,37 @@ pub(crate) struct Reader<'a> {
     text: &'a str,
     at: usize,
     depth: u32,
+    depth_limit: u32,
 }
 
 impl<'a> Reader<'a> {
     /// At the start of a text.
     pub(crate) const fn new(text: &'a str) -> Self {
-        Self { text, at: 0, depth: 0 }
+        Self::within(text, DEPTH_LIMIT)
+    }
+
+    /// At the start of a text that may be nested so deep.
+    pub(crate) const fn within(text: &'a str, depth_limit: u32) -> Self {
+        Self { text, at: 0, depth: 0, depth_limit }
+    }
+
+    /// Whether it was the nesting that made a text malformed.
+    pub(crate) const fn is_too_deep(&self) -> bool {
+        self.depth > self.depth_limit
     }
 
     /// Reads all of the text as one value.
     pub(crate) fn whole<T>(text: &'a str, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
         let mut reader = Self::new(text);
         let value = read(&mut reader)?;
-        reader.skip_space();
-        if reader.at == text.len() { Ok(value) } else { Err(Malformed) }
+        reader.end()?;
+        Ok(value)
+    }
+
+    /// Nothing may come any more.
+    pub(crate) fn end(&mut self) -> Read<()> {
+        self.skip_space();
+        if self.at == self.text.len() { Ok(()) } else { Err(Malformed) }
     }
 
     /// Where the next token begins, as an offset into the text.
@@ -73,6 +91,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a string, borrowed where it has no escapes.
+    #[inline(never)]
     pub(crate) fn string(&mut self) -> Read<Cow<'a, str>> {
         self.skip_space();
         self.expect(b'"')?;
@@ -80,6 +99,7 @@ impl<'a> Reader<'a> {
         let mut decoded = String::new();
         let mut piece = start;
         loop {
+            self.skip_plain();
             match self.next()? {
                 b'"' => break,
                 b'\\' => {
@@ -87,8 +107,7 @@ impl<'a> Reader<'a> {
                     decoded.push(self.escape()?);
                     piece = self.at;
                 }
-                0..b' ' => return Err(Malformed),
-                _ => {}
+                _ => return Err(Malformed),
             }
         }
         let rest = self.text.get(piece..self.at - 1).ok_or(Malformed)?;
@@ -124,16 +143,39 @@ impl<'a> Reader<'a> {
         Ok(Some(self.raw()?).filter(|&raw| raw != "null"))
     }
 
-    /// Reads past any value.
+    /// Reads past any value, without recursion.
+    #[inline(never)]
     pub(crate) fn skip(&mut self) -> Read<()> {
-        match self.peek().ok_or(Malformed)? {
-            b'{' => self.object(|reader, _| reader.skip()),
-            b'[' => self.array(Self::skip),
-            b'"' => self.skip_string(),
-            b't' => self.word("true"),
-            b'f' => self.word("false"),
-            b'n' => self.word("null"),
-            _ => self.number(),
+        // What closes the arrays and objects that are open.
+        let mut closing = Vec::new();
+        let mut is_first = true;
+        loop {
+            match self.peek().ok_or(Malformed)? {
+                bracket @ (b'{' | b'[') => {
+                    self.enter(bracket)?;
+                    closing.push(if bracket == b'{' { b'}' } else { b']' });
+                    is_first = true;
+                }
+                b'"' => self.skip_string()?,
+                b't' => self.word("true")?,
+                b'f' => self.word("false")?,
+                b'n' => self.word("null")?,
+                _ => self.number()?,
+            }
+            loop {
+                let Some(&bracket) = closing.last() else { return Ok(()) };
+                if self.goes_on(bracket, &mut is_first)? {
+                    if bracket == b'}' {
+                        self.skip_space();
+                        self.skip_string()?;
+                        self.skip_space();
+                        self.expect(b':')?;
+                    }
+                    break;
+                }
+                closing.pop();
+                is_first = false;
+            }
         }
     }
 
@@ -151,17 +193,41 @@ impl<'a> Reader<'a> {
 
     /// A string is checked in the same way whether or not it is wanted.
     fn skip_string(&mut self) -> Read<()> {
-        self.string().map(drop)
+        self.expect(b'"')?;
+        loop {
+            self.skip_plain();
+            match self.next()? {
+                b'"' => return Ok(()),
+                b'\\' => drop(self.escape()?),
+                _ => return Err(Malformed),
+            }
+        }
+    }
+
+    /// Passes what stands for itself in a string: all but quotes, backslashes and control characters.
+    fn skip_plain(&mut self) {
+        const LANES: usize = 32; // the compiler makes two or three vectors of them
+        let is_special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < b' ');
+        let mut rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        while let Some((lanes, after)) = rest.split_first_chunk::<LANES>() {
+            if lanes.iter().fold(false, |any, &byte| any | is_special(byte)) {
+                break;
+            }
+            rest = after;
+        }
+        let plain = rest.iter().position(|&byte| is_special(byte)).unwrap_or(rest.len());
+        self.at = self.text.len() - rest.len() + plain;
     }
 
     fn enter(&mut self, bracket: u8) -> Read<()> {
         self.skip_space();
         self.expect(bracket)?;
         self.depth += 1;
-        if self.depth > DEPTH_LIMIT { Err(Malformed) } else { Ok(()) }
+        if self.depth > self.depth_limit { Err(Malformed) } else { Ok(()) }
     }
 
     /// Whether another value comes before the closing bracket.
+    #[inline(never)]
     fn goes_on(&mut self, bracket: u8, is_first: &mut bool) -> Read<bool> {
         if self.peek() == Some(bracket) {
             self.at += 1;
@@ -207,6 +273,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The character of an escape; the backslash is read.
+    #[inline(never)]
     fn escape(&mut self) -> Read<char> {
         Ok(match self.next()? {
             b'"' => '"',

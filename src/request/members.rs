@@ -61,7 +61,7 @@ impl<'a> Members<'a> {
 
     /// A member's value, or `None` when it is absent or `null`.
     pub(super) fn optional<T: Deserialize<'a>>(&self, name: &'static str, expected: &str) -> Result<Option<T>, Error> {
-        optional(self.raw(name)?, name, expected)
+        optional(self.raw(name)?.map(RawValue::get), name, expected)
     }
 
     /// A member that must be there.

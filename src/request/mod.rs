@@ -8,7 +8,6 @@
 pub mod account;
 pub(crate) mod members;
 mod message;
-mod nesting;
 mod options;
 
 use alloc::borrow::Cow;
@@ -17,14 +16,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::backend::{Quirks, hash};
 use crate::error::{Code, Error};
+use crate::json::{Read, Reader};
 use crate::types::Capabilities;
 use message::Messages;
-pub use nesting::check_nesting;
 pub use options::{Edit, StreamOptions};
 
 /// What an inference request asks a model to do.
@@ -76,42 +75,100 @@ pub struct InferenceRequest {
     null_encoding: Option<Range<usize>>,
 }
 
-/// Every field that is checked, as the JSON text that stands in the body.
-#[derive(Deserialize)]
+/// Every member that is looked at, as the JSON text that stands in the body.
+#[derive(Default)]
 struct Fields<'a> {
-    #[serde(borrow)]
-    model: Option<&'a RawValue>,
-    #[serde(borrow)]
-    messages: Option<&'a RawValue>,
-    #[serde(borrow)]
-    prompt: Option<&'a RawValue>,
-    #[serde(borrow)]
-    input: Option<&'a RawValue>,
-    #[serde(borrow)]
-    stream: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    stream_options: Option<&'a RawValue>,
-    #[serde(borrow)]
-    tools: Option<&'a RawValue>,
-    #[serde(borrow)]
-    temperature: Option<&'a RawValue>,
-    #[serde(borrow)]
-    top_p: Option<&'a RawValue>,
-    #[serde(borrow)]
-    max_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
-    max_completion_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
-    n: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    encoding_format: Option<&'a RawValue>,
-    #[serde(borrow)]
-    dimensions: Option<&'a RawValue>,
+    model: Option<&'a str>,
+    messages: Option<&'a str>,
+    prompt: Option<&'a str>,
+    input: Option<&'a str>,
+    stream: Option<&'a str>,
+    stream_options: Option<&'a str>,
+    tools: Option<&'a str>,
+    temperature: Option<&'a str>,
+    top_p: Option<&'a str>,
+    max_tokens: Option<&'a str>,
+    max_completion_tokens: Option<&'a str>,
+    n: Option<&'a str>,
+    encoding_format: Option<&'a str>,
+    dimensions: Option<&'a str>,
+    /// What `messages` says, where it is an array.
+    said: Messages<'a>,
+    /// One that is given twice.
+    doubled: Option<Error>,
 }
 
-/// A member's value, `null` too, where its place matters.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
+impl<'a> Fields<'a> {
+    /// Finds them, in one pass over the body.
+    fn read(body: &'a [u8], nesting_limit: u32) -> Result<Self, Error> {
+        // What it says of a body that it does not like is said of the place where it breaks.
+        let malformed = || {
+            let known = read_object::<IgnoredAny>(body).err();
+            known.unwrap_or_else(|| Error::new(Code::BadRequest, "The request body is not valid JSON."))
+        };
+        let text = core::str::from_utf8(body).map_err(|_| malformed())?;
+        let mut fields = Self::default();
+        let mut reader = Reader::within(text, nesting_limit);
+        let read = reader.object(|reader, name| fields.read_member(reader, name)).and_then(|()| reader.end());
+        match (read, fields.doubled.take()) {
+            (Err(_), _) if reader.is_too_deep() => {
+                let message = format!("The request body is nested deeper than the limit of {nesting_limit} levels.");
+                Err(Error::new(Code::BadRequest, message))
+            }
+            (Err(_), _) => Err(malformed()),
+            (Ok(()), Some(error)) => Err(error),
+            (Ok(()), None) => Ok(fields),
+        }
+    }
+
+    fn read_member(&mut self, reader: &mut Reader<'a>, name: &str) -> Read<()> {
+        let start = reader.position();
+        if name == "messages" && reader.peek() == Some(b'[') {
+            self.said = Messages::read(reader)?;
+        } else {
+            reader.skip()?;
+        }
+        if let Some(slot) = self.slot(name)
+            && slot.replace(reader.since(start)).is_some()
+        {
+            self.doubled = Some(Error::bad_param(name.to_string(), format!("`{name}` is given twice.")));
+        }
+        Ok(())
+    }
+
+    fn slot(&mut self, name: &str) -> Option<&mut Option<&'a str>> {
+        Some(match name {
+            "model" => &mut self.model,
+            "messages" => &mut self.messages,
+            "prompt" => &mut self.prompt,
+            "input" => &mut self.input,
+            "stream" => &mut self.stream,
+            "stream_options" => &mut self.stream_options,
+            "tools" => &mut self.tools,
+            "temperature" => &mut self.temperature,
+            "top_p" => &mut self.top_p,
+            "max_tokens" => &mut self.max_tokens,
+            "max_completion_tokens" => &mut self.max_completion_tokens,
+            "n" => &mut self.n,
+            "encoding_format" => &mut self.encoding_format,
+            "dimensions" => &mut self.dimensions,
+            _ => return None,
+        })
+    }
+
+    /// What `messages` says.
+    fn messages(&self) -> Result<&Messages<'a>, Error> {
+        match self.messages {
+            None | Some("null") => Err(Error::bad_param("messages", "`messages` is required.")),
+            Some(text) if !text.starts_with('[') => {
+                Err(Error::bad_param("messages", "`messages` must be an array of messages."))
+            }
+            Some(_) if self.said.count == 0 => {
+                Err(Error::bad_param("messages", "`messages` must hold at least one message."))
+            }
+            Some(_) => self.said.wrong.clone().map_or(Ok(&self.said), Err),
+        }
+    }
 }
 
 impl InferenceRequest {
@@ -120,27 +177,29 @@ impl InferenceRequest {
     /// ```
     /// # use comind::request::{InferenceRequest, Operation};
     /// let body = br#"{"model":"m","messages":[{"role":"user","content":"Hi"}],"seed":7}"#;
-    /// assert_eq!(InferenceRequest::parse(Operation::ChatCompletion, body).unwrap().model, "m");
+    /// assert_eq!(InferenceRequest::parse(Operation::ChatCompletion, body, 64)?.model, "m");
+    /// # Ok::<(), comind::error::Error>(())
     /// ```
     ///
     /// `model` is required, and with it `messages`, `prompt` or `input`; `temperature` is 0–2, `top_p` 0–1,
     /// `max_tokens`, `max_completion_tokens`, `n` and `dimensions` ≥ 1, `encoding_format` `float` or
     /// `base64`. `null` stands for absent, as with the `OpenAI` API. Two members of one of these names are
     /// refused, since two parsers could take different ones. Members that belong to another operation
-    /// are not looked at.
+    /// are not looked at. Arrays and objects may be nested `nesting_limit` levels deep, since a backend's
+    /// parser may recurse, and fall.
     ///
     /// # Errors
     ///
     /// [`Code::BadRequest`], with the field at fault in `param` when there is one.
-    pub fn parse(operation: Operation, body: &[u8]) -> Result<Self, Error> {
-        let fields: Fields<'_> = read_object(body)?;
-        let model: Cow<'_, str> = required(fields.model, "model", "a string")?;
+    pub fn parse(operation: Operation, body: &[u8], nesting_limit: u32) -> Result<Self, Error> {
+        let fields = Fields::read(body, nesting_limit)?;
+        let model: String = required(fields.model, "model", "a string")?;
         if model.is_empty() {
             return Err(Error::bad_param("model", "`model` must not be empty."));
         }
         let mut request = Self {
             operation,
-            model: model.into_owned(),
+            model,
             stream: false,
             has_images: false,
             has_tools: false,
@@ -152,16 +211,18 @@ impl InferenceRequest {
         };
         match operation {
             Operation::ChatCompletion => {
-                let messages = Messages::parse(fields.messages)?;
+                let messages = fields.messages()?;
                 request.has_images = messages.has_images;
                 request.beginning = Some(hash_beginning(&request.model, messages.beginning));
-                let tools: Option<Vec<&RawValue>> = optional(fields.tools, "tools", "an array")?;
-                request.has_tools = tools.is_some_and(|tools| !tools.is_empty());
+                if let Some(tools) = fields.tools.filter(|&tools| tools != "null") {
+                    let tools = items(tools).ok_or_else(|| Error::bad_param("tools", "`tools` must be an array."))?;
+                    request.has_tools = !tools.is_empty();
+                }
                 at_least_one(fields.max_completion_tokens, "max_completion_tokens")?;
             }
             Operation::Completion => {
                 request.choices = texts(fields.prompt, "prompt")?;
-                let prompt = fields.prompt.map_or("", RawValue::get);
+                let prompt = fields.prompt.unwrap_or_default();
                 let beginning = prompt.get(..prompt.floor_char_boundary(BEGINNING_BYTES)).unwrap_or(prompt);
                 request.beginning = Some(hash_beginning(&request.model, beginning));
             }
@@ -170,9 +231,9 @@ impl InferenceRequest {
                 at_least_one(fields.dimensions, "dimensions")?;
                 let format: Option<Cow<'_, str>> = optional(fields.encoding_format, "encoding_format", ENCODINGS)?;
                 request.wants_base64 = format.as_deref() == Some("base64");
-                request.null_encoding = fields.encoding_format.filter(|value| value.get() == "null").map(|value| {
-                    let at = value.get().as_ptr().addr().saturating_sub(body.as_ptr().addr());
-                    at..at + value.get().len()
+                request.null_encoding = fields.encoding_format.filter(|&value| value == "null").map(|value| {
+                    let at = value.as_ptr().addr().saturating_sub(body.as_ptr().addr());
+                    at..at + value.len()
                 });
                 if format.is_some_and(|format| !matches!(format.as_ref(), "float" | "base64")) {
                     return Err(Error::bad_param("encoding_format", format!("`encoding_format` must be {ENCODINGS}.")));
@@ -249,16 +310,16 @@ fn hash_beginning(model: &str, beginning: &str) -> u64 {
 const ENCODINGS: &str = "`float` or `base64`";
 
 /// A text, texts, tokens, or texts as tokens: how many texts they are. What is in them is the backend's to check.
-fn texts(value: Option<&RawValue>, name: &'static str) -> Result<u32, Error> {
+fn texts(value: Option<&str>, name: &'static str) -> Result<u32, Error> {
     let expected = "a string, or an array of strings or tokens";
-    let value = value.filter(|value| value.get() != "null");
-    let text = value.ok_or_else(|| Error::bad_param(name, format!("`{name}` is required.")))?.get();
+    let value = value.filter(|&value| value != "null");
+    let text = value.ok_or_else(|| Error::bad_param(name, format!("`{name}` is required.")))?;
     if text.starts_with('"') {
         return Ok(1);
     }
     let wrong = || Error::bad_param(name, format!("`{name}` must be {expected}."));
-    let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| wrong())?;
-    let kind = |item: &&RawValue| item.get().bytes().next().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte });
+    let items = items(text).ok_or_else(wrong)?;
+    let kind = |item: &&str| item.bytes().next().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte });
     match items.first().and_then(kind) {
         None => Err(Error::bad_param(name, format!("`{name}` must not be empty."))),
         first if !items.iter().all(|item| kind(item) == first) => Err(wrong()),
@@ -266,6 +327,13 @@ fn texts(value: Option<&RawValue>, name: &'static str) -> Result<u32, Error> {
         Some(b'0') => Ok(1),
         Some(_) => Err(wrong()),
     }
+}
+
+/// The items of an array, each as it stands there.
+fn items(array: &str) -> Option<Vec<&str>> {
+    let mut items = Vec::new();
+    Reader::whole(array, |reader| reader.array(|reader| reader.raw().map(|item| items.push(item)))).ok()?;
+    Some(items)
 }
 
 /// A caller's own words in a message: cut, and without control characters.
@@ -315,24 +383,20 @@ fn describe_data_error(words: &str, place: &str) -> Error {
 
 /// A field's value, or `None` when it is absent or `null`.
 fn optional<'a, T: Deserialize<'a>>(
-    value: Option<&'a RawValue>,
+    value: Option<&'a str>,
     name: &'static str,
     expected: &str,
 ) -> Result<Option<T>, Error> {
-    let Some(value) = value.filter(|value| value.get() != "null") else { return Ok(None) };
-    let read = serde_json::from_str(value.get());
+    let Some(value) = value.filter(|&value| value != "null") else { return Ok(None) };
+    let read = serde_json::from_str(value);
     read.map(Some).map_err(|_| Error::bad_param(name, format!("`{name}` must be {expected}.")))
 }
 
-fn required<'a, T: Deserialize<'a>>(
-    value: Option<&'a RawValue>,
-    name: &'static str,
-    expected: &str,
-) -> Result<T, Error> {
+fn required<'a, T: Deserialize<'a>>(value: Option<&'a str>, name: &'static str, expected: &str) -> Result<T, Error> {
     optional(value, name, expected)?.ok_or_else(|| Error::bad_param(name, format!("`{name}` is required.")))
 }
 
-fn in_range(value: Option<&RawValue>, name: &'static str, low: u8, high: u8) -> Result<(), Error> {
+fn in_range(value: Option<&str>, name: &'static str, low: u8, high: u8) -> Result<(), Error> {
     let number: Option<f64> = optional(value, name, "a number")?;
     if number.is_none_or(|number| (f64::from(low)..=f64::from(high)).contains(&number)) {
         return Ok(());
@@ -340,7 +404,7 @@ fn in_range(value: Option<&RawValue>, name: &'static str, low: u8, high: u8) -> 
     Err(Error::bad_param(name, format!("`{name}` must be between {low} and {high}.")))
 }
 
-fn at_least_one(value: Option<&RawValue>, name: &'static str) -> Result<Option<u64>, Error> {
+fn at_least_one(value: Option<&str>, name: &'static str) -> Result<Option<u64>, Error> {
     let number: Option<i64> = optional(value, name, "a whole number")?;
     let Some(number) = number else { return Ok(None) };
     match u64::try_from(number) {

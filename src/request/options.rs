@@ -5,8 +5,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use serde_json::value::RawValue;
-
 use super::members::{Members, Name};
 use crate::backend::StreamUsage;
 
@@ -39,13 +37,12 @@ const CONTINUOUS: &str = "continuous_usage_stats";
 
 impl StreamOptions {
     /// Reads the member's value, at its place in the body.
-    pub(super) fn parse(value: Option<&RawValue>, body: &[u8]) -> Self {
-        let Some(value) = value else {
+    pub(super) fn parse(value: Option<&str>, body: &[u8]) -> Self {
+        let Some(text) = value else {
             // Behind the opening brace; a member follows, since `model` is required.
             let start = body.iter().position(|&byte| byte == b'{').map_or(0, |brace| brace + 1);
             return Self { place: start..start, ..Self::default() };
         };
-        let text = value.get();
         let at = text.as_ptr().addr().saturating_sub(body.as_ptr().addr());
         let place = at..at + text.len();
         if text == "null" {
@@ -93,7 +90,7 @@ mod tests {
     fn edited(options: &str, usage: StreamUsage) -> Option<String> {
         let body =
             std::format!(r#" {{"model":"m","messages":[{{"role":"user","content":"Hi"}}],"stream":true{options}}}"#);
-        let request = InferenceRequest::parse(Operation::ChatCompletion, body.as_bytes()).unwrap();
+        let request = InferenceRequest::parse(Operation::ChatCompletion, body.as_bytes(), 64).unwrap();
         let edit = request.stream_options.edit(usage)?;
         let mut text = body.clone();
         text.replace_range(edit.range, &edit.text);

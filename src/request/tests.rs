@@ -2,19 +2,25 @@ use super::*;
 use std::string::String;
 use std::vec::Vec;
 
+const NESTING_LIMIT: u32 = 64;
+
+fn parse(operation: Operation, body: &[u8]) -> Result<InferenceRequest, Error> {
+    InferenceRequest::parse(operation, body, NESTING_LIMIT)
+}
+
 fn body(extra: &str) -> String {
     std::format!(r#"{{"model":"m","messages":[{{"role":"user","content":"Hi"}}]{extra}}}"#)
 }
 
 fn param(body: &str) -> Option<String> {
-    let error = InferenceRequest::parse(Operation::ChatCompletion, body.as_bytes()).unwrap_err();
+    let error = parse(Operation::ChatCompletion, body.as_bytes()).unwrap_err();
     assert_eq!(error.code, Code::BadRequest, "{body}");
     error.param.map(Cow::into_owned)
 }
 
 #[test]
 fn what_decides_is_read() {
-    let request = InferenceRequest::parse(
+    let request = parse(
         Operation::ChatCompletion,
         body(r#","stream":true,"tools":[{"type":"function"}],"max_tokens":5,"temperature":2,"top_p":0,"x":{"y":[1]}"#)
             .as_bytes(),
@@ -26,16 +32,16 @@ fn what_decides_is_read() {
 
 #[test]
 fn null_and_empty_stand_for_absent() {
-    let plain = InferenceRequest::parse(Operation::ChatCompletion, body("").as_bytes()).unwrap();
+    let plain = parse(Operation::ChatCompletion, body("").as_bytes()).unwrap();
     let spelled_out = r#","stream":null,"tools":[],"max_tokens":null,"temperature":null,"top_p":null"#;
-    assert_eq!(InferenceRequest::parse(Operation::ChatCompletion, body(spelled_out).as_bytes()).unwrap(), plain);
+    assert_eq!(parse(Operation::ChatCompletion, body(spelled_out).as_bytes()).unwrap(), plain);
 }
 
 #[test]
 fn images_are_seen_in_parts_only() {
     let with = |content: &str| {
         let body = std::format!(r#"{{"model":"m","messages":[{{"role":"user","content":{content}}}]}}"#);
-        InferenceRequest::parse(Operation::ChatCompletion, body.as_bytes()).map(|request| request.has_images)
+        parse(Operation::ChatCompletion, body.as_bytes()).map(|request| request.has_images)
     };
     assert_eq!(with(r#""type image_url""#), Ok(false));
     assert_eq!(with(r#"[{"type":"text","text":"image_url"}]"#), Ok(false));
@@ -84,7 +90,7 @@ fn the_ends_of_each_range_pass() {
     for extra in
         [r#","temperature":0"#, r#","temperature":2"#, r#","top_p":0"#, r#","top_p":1.0"#, r#","max_tokens":1"#]
     {
-        assert!(InferenceRequest::parse(Operation::ChatCompletion, body(extra).as_bytes()).is_ok(), "{extra}");
+        assert!(parse(Operation::ChatCompletion, body(extra).as_bytes()).is_ok(), "{extra}");
     }
 }
 
@@ -93,44 +99,51 @@ fn what_is_not_a_json_object_is_refused_without_quoting_it() {
     for text in
         ["", "null", "[]", "\"secret\"", "{", r#"{"secret":}"#, r#"{"model":"secret"} x"#, "{\"model\":\"\u{1}\"}"]
     {
-        let error = InferenceRequest::parse(Operation::ChatCompletion, text.as_bytes()).unwrap_err();
+        let error = parse(Operation::ChatCompletion, text.as_bytes()).unwrap_err();
         assert_eq!((error.code, &error.param), (Code::BadRequest, &None), "{text}");
         assert!(!error.message.contains("secret"));
     }
-    assert!(
-        InferenceRequest::parse(Operation::ChatCompletion, b"{\"model\":\"\xff\",\"messages\":[{\"role\":\"user\"}]}")
-            .is_err()
-    );
+    assert!(parse(Operation::ChatCompletion, b"{\"model\":\"\xff\",\"messages\":[{\"role\":\"user\"}]}").is_err());
 }
 
 #[test]
 fn deep_nesting_ends_in_an_answer() {
     for open in ["[", "{\"a\":"] {
         let deep = open.repeat(200_000);
-        assert!(
-            InferenceRequest::parse(Operation::ChatCompletion, body(&std::format!(r#","x":{deep}"#)).as_bytes())
-                .is_err()
-        );
+        assert!(parse(Operation::ChatCompletion, body(&std::format!(r#","x":{deep}"#)).as_bytes()).is_err());
     }
     let messages = std::format!(r#"{{"model":"m","messages":{}"#, "[".repeat(200_000));
-    assert!(InferenceRequest::parse(Operation::ChatCompletion, messages.as_bytes()).is_err());
+    assert!(parse(Operation::ChatCompletion, messages.as_bytes()).is_err());
+}
+
+#[test]
+fn nesting_up_to_the_limit_passes_and_one_more_does_not() {
+    let nested = |levels: u32| {
+        let (open, close) = ("[".repeat(levels as usize), "]".repeat(levels as usize));
+        body(&std::format!(r#","x":["[[[","\"[[",{{"[[":0}}],"y":{open}{close},"z":{open}{close}"#))
+    };
+    // The body's own object is a level too.
+    assert!(parse(Operation::ChatCompletion, nested(NESTING_LIMIT - 1).as_bytes()).is_ok());
+    let error = parse(Operation::ChatCompletion, nested(NESTING_LIMIT).as_bytes()).unwrap_err();
+    assert_eq!((error.code, error.message.contains("64 levels")), (Code::BadRequest, true));
+    let deep = nested(9_000);
+    assert!(InferenceRequest::parse(Operation::ChatCompletion, deep.as_bytes(), 10_000).is_ok());
 }
 
 #[test]
 fn every_prefix_of_a_request_is_an_error_and_no_panic() {
     let whole = body(r#","stream":true,"tools":[{"type":"function","function":{"name":"é"}}],"temperature":0.5"#);
     let bytes = whole.as_bytes();
-    let failures: Vec<usize> = (0..bytes.len())
-        .filter(|&end| InferenceRequest::parse(Operation::ChatCompletion, &bytes[..end]).is_ok())
-        .collect();
+    let failures: Vec<usize> =
+        (0..bytes.len()).filter(|&end| parse(Operation::ChatCompletion, &bytes[..end]).is_ok()).collect();
     assert!(failures.is_empty());
-    assert!(InferenceRequest::parse(Operation::ChatCompletion, bytes).is_ok());
+    assert!(parse(Operation::ChatCompletion, bytes).is_ok());
 }
 
 #[test]
 fn a_missing_capability_is_named() {
     let all = Capabilities { chat: true, vision: true, tool_calling: true, streaming: true, ..Capabilities::default() };
-    let plain = InferenceRequest::parse(Operation::ChatCompletion, body("").as_bytes()).unwrap();
+    let plain = parse(Operation::ChatCompletion, body("").as_bytes()).unwrap();
     let request = InferenceRequest { model: "m\n".into(), stream: true, has_images: true, has_tools: true, ..plain };
     assert_eq!(request.check_capabilities(&all), Ok(()));
     for (without, word) in [
@@ -147,11 +160,11 @@ fn a_missing_capability_is_named() {
 }
 
 fn completion(rest: &str) -> Result<InferenceRequest, Error> {
-    InferenceRequest::parse(Operation::Completion, std::format!(r#"{{"model":"m",{rest}}}"#).as_bytes())
+    parse(Operation::Completion, std::format!(r#"{{"model":"m",{rest}}}"#).as_bytes())
 }
 
 fn embedding(rest: &str) -> Result<InferenceRequest, Error> {
-    InferenceRequest::parse(Operation::Embedding, std::format!(r#"{{"model":"m",{rest}}}"#).as_bytes())
+    parse(Operation::Embedding, std::format!(r#"{{"model":"m",{rest}}}"#).as_bytes())
 }
 
 #[test]
@@ -211,7 +224,7 @@ fn each_operation_needs_its_own_capability() {
     let param = |request: &InferenceRequest, capabilities| {
         request.check_capabilities(&capabilities).err().and_then(|error| error.param).map(Cow::into_owned)
     };
-    let chat = InferenceRequest::parse(Operation::ChatCompletion, body("").as_bytes()).unwrap();
+    let chat = parse(Operation::ChatCompletion, body("").as_bytes()).unwrap();
     let text = completion(r#""prompt":"a""#).unwrap();
     let embed = embedding(r#""input":"a""#).unwrap();
     assert_eq!(param(&chat, chat_only), None);
@@ -225,7 +238,7 @@ fn each_operation_needs_its_own_capability() {
 fn all_turns_of_a_conversation_begin_alike() {
     let beginning = |messages: &str| {
         let body = std::format!(r#"{{"messages":[{messages}],"model":"m"}}"#);
-        InferenceRequest::parse(Operation::ChatCompletion, body.as_bytes()).unwrap().beginning
+        parse(Operation::ChatCompletion, body.as_bytes()).unwrap().beginning
     };
     let first = r#"{"role":"system","content":"s"},{"role":"user","content":"a"}"#;
     let second = std::format!(r#"{first},{{"role":"assistant","content":"b"}},{{"role":"user","content":"c"}}"#);
@@ -244,9 +257,9 @@ fn all_turns_of_a_conversation_begin_alike() {
 #[test]
 fn a_null_encoding_is_spelled_out() {
     let body = r#"{"model":"m","input":"a","encoding_format": null}"#;
-    let request = InferenceRequest::parse(Operation::Embedding, body.as_bytes()).unwrap();
+    let request = parse(Operation::Embedding, body.as_bytes()).unwrap();
     let Edit { range, text } = request.edit(crate::backend::Provider::Vllm.quirks()).unwrap();
     assert_eq!((&body[range], text.as_str()), ("null", "\"float\""));
-    let request = InferenceRequest::parse(Operation::Embedding, br#"{"model":"m","input":"a"}"#).unwrap();
+    let request = parse(Operation::Embedding, br#"{"model":"m","input":"a"}"#).unwrap();
     assert_eq!(request.edit(crate::backend::Provider::Vllm.quirks()), None);
 }

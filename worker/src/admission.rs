@@ -372,7 +372,7 @@ fn estimate(context: &RequestContext) -> u64 {
 /// What can be found out without the account: the user's id, and what to show to the account.
 fn verify(context: &RequestContext, config: &Config) -> Result<(String, Shown), Error> {
     let header = context.header("authorization");
-    match parse_authorization(header.as_deref())? {
+    match parse_authorization(header)? {
         Credential::Jwt(token) => {
             let claims = config.jwt_keys.verify(token, Use::Access, runtime::now_secs())?;
             Ok((claims.sub, Shown::Session(claims.sid)))

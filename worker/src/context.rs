@@ -9,6 +9,7 @@ use worker::web_sys::Request;
 use worker::{Context, Env};
 
 use crate::config::{self, Config};
+use crate::head::Head;
 use crate::http::{self, Answer};
 use crate::runtime;
 
@@ -16,6 +17,8 @@ use crate::runtime;
 pub(crate) struct RequestContext {
     /// The request.
     pub request: Request,
+    /// What it says before its body.
+    pub head: Head,
     /// The bindings.
     pub env: Env,
     /// The runtime's own context.
@@ -39,10 +42,12 @@ pub(crate) struct Trace {
 impl RequestContext {
     /// The context of a request that just came in.
     pub(crate) fn new(request: Request, env: Env, ctx: Context) -> Self {
-        let given = http::header(&request, "x-request-id").filter(|id| is_request_id(id));
+        let head = http::read_head(&request);
+        let given = head.header("x-request-id").filter(|id| is_request_id(id)).map(str::to_owned);
         let request_id = given.unwrap_or_else(|| format!("req_{}", runtime::random_id()));
         Self {
             request,
+            head,
             env,
             ctx: Rc::new(ctx),
             config: config::current(),
@@ -54,8 +59,8 @@ impl RequestContext {
     }
 
     /// A header of the request.
-    pub(crate) fn header(&self, name: &str) -> Option<String> {
-        http::header(&self.request, name)
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.header(name)
     }
 
     /// Remembers what the caller has left, for the answer's headers.
@@ -79,10 +84,9 @@ impl RequestContext {
     pub(crate) fn trace(&self) -> Trace {
         let mut headers = vec![("x-request-id", self.request_id.clone())];
         if let Some(parent) = self.header("traceparent").filter(|text| is_traceparent(text)) {
-            headers.push(("traceparent", parent));
-            headers.extend(
-                self.header("tracestate").filter(|text| is_tracestate(text)).map(|state| ("tracestate", state)),
-            );
+            headers.push(("traceparent", parent.to_owned()));
+            let state = self.header("tracestate").filter(|text| is_tracestate(text));
+            headers.extend(state.map(|state| ("tracestate", state.to_owned())));
         }
         Trace { headers }
     }

@@ -1,8 +1,7 @@
 //! Which pages may call the API (the Fetch standard's CORS protocol), by an exact list of origins.
 
-use worker::web_sys::Request;
-
-use crate::http::{Answer, header};
+use crate::head::Head;
+use crate::http::Answer;
 
 /// What a page's script may read of an answer, besides what the standard allows.
 const EXPOSED: &str = "x-request-id, retry-after, x-should-retry, x-attempt-count, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, \
@@ -30,17 +29,17 @@ pub(crate) fn allow(answer: Answer, allowed: &[String], origin: Option<&str>) ->
 ///
 /// Every header that a page asks for is allowed, by name: what is not understood is not looked at,
 /// and vendors' clients send a dozen of their own (`x-stainless-…`).
-pub(crate) fn preflight(request: &Request, allow: &str, allowed: &[String]) -> Answer {
+pub(crate) fn preflight(head: &Head, allow: &str, allowed: &[String]) -> Answer {
     let answer = Answer::empty(204).with("allow", allow);
-    if header(request, "access-control-request-method").is_none() {
+    if head.header("access-control-request-method").is_none() {
         return answer;
     }
     let answer = answer.with("vary", "Access-Control-Request-Method, Access-Control-Request-Headers");
-    if !header(request, "origin").is_some_and(|origin| is_allowed(allowed, &origin)) {
+    if !head.header("origin").is_some_and(|origin| is_allowed(allowed, origin)) {
         return answer;
     }
     let answer = answer.with("access-control-allow-methods", allow).with("access-control-max-age", MAX_AGE_SECS);
-    match header(request, "access-control-request-headers").filter(|names| is_list_of_names(names)) {
+    match head.header("access-control-request-headers").filter(|names| is_list_of_names(names)) {
         Some(names) => answer.with("access-control-allow-headers", names),
         None => answer,
     }

@@ -5,20 +5,22 @@ use comind::error::{Code, Error};
 use comind::retry::to_retry_after_secs;
 use comind::route::percent_decode;
 use comind::types::to_json;
-use js_sys::{Array, JsString, Uint8Array};
+use js_sys::{JsString, Uint8Array};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
-use worker::web_sys::{Headers, ReadableStream, Request, Response};
+use worker::web_sys::{ReadableStream, Request, Response};
+
+use crate::head::Head;
 
 #[wasm_bindgen(module = "/src/js/http.js")]
 extern "C" {
-    fn respond(status: u16, headers: Array, body: JsValue) -> Response;
+    fn respond(status: u16, fields: &str, body: JsValue) -> Response;
 
-    #[wasm_bindgen(js_name = headerBytes)]
-    fn header_bytes(headers: Headers) -> u32;
+    #[wasm_bindgen(js_name = readHead)]
+    fn read_head_js(request: &Request) -> String;
 
     #[wasm_bindgen(catch, js_name = readBody)]
-    async fn read_body(body: Option<ReadableStream>, limit_bytes: u32) -> Result<JsValue, JsValue>;
+    async fn read_body(source: &Request, length: Option<u32>, limit_bytes: u32) -> Result<JsValue, JsValue>;
 }
 
 /// What a handler gives back.
@@ -72,39 +74,35 @@ impl Answer {
 
     /// Builds the runtime's response. The body of an answer to `HEAD` stays out.
     pub(crate) fn into_response(self, is_head: bool) -> Response {
-        let fields = Array::new();
-        let add = |name: &str, value: &str| {
-            fields.push(&JsString::from(name));
-            fields.push(&JsString::from(value));
-        };
+        let mut fields = Fields::default();
         let body: JsValue = match self.body {
             Body::Empty => JsValue::NULL,
             Body::Json(text) => {
-                add("content-type", "application/json");
+                fields.add("content-type", "application/json");
                 JsString::from(text).into()
             }
             Body::Text(text) => {
-                add("content-type", "text/plain; version=0.0.4; charset=utf-8");
+                fields.add("content-type", "text/plain; version=0.0.4; charset=utf-8");
                 JsString::from(text).into()
             }
             Body::Bytes(bytes) => {
-                add("content-type", "application/json");
+                fields.add("content-type", "application/json");
                 bytes.into()
             }
             Body::Stream(stream) => {
-                add("content-type", "text/event-stream; charset=utf-8");
+                fields.add("content-type", "text/event-stream; charset=utf-8");
                 // Proxies that buffer (nginx) or compress would hold tokens back.
-                add("x-accel-buffering", "no");
+                fields.add("x-accel-buffering", "no");
                 stream.into()
             }
         };
         // Answers are somebody's own: no cache may keep one.
-        add("cache-control", "no-store");
-        add("x-content-type-options", "nosniff");
+        fields.add("cache-control", "no-store");
+        fields.add("x-content-type-options", "nosniff");
         for (name, value) in &self.headers {
-            add(name, value);
+            fields.add(name, value);
         }
-        respond(self.status, fields, if is_head { JsValue::NULL } else { body })
+        respond(self.status, fields.as_str(), if is_head { JsValue::NULL } else { body })
     }
 }
 
@@ -126,9 +124,28 @@ impl From<UpstreamFailure> for Answer {
     }
 }
 
-/// A request's header; a value that is not text counts as absent.
-pub(crate) fn header(request: &Request, name: &str) -> Option<String> {
-    request.headers().get(name).ok().flatten()
+/// Headers for `js/http.js`, in one text: each a name, a line feed, a value, a line feed.
+#[derive(Debug, Default)]
+pub(crate) struct Fields(String);
+
+impl Fields {
+    /// Adds one. Of a value only the first line goes: no header can have more.
+    #[inline(never)]
+    pub(crate) fn add(&mut self, name: &str, value: &str) {
+        self.0.push_str(name);
+        self.0.push('\n');
+        self.0.push_str(value.lines().next().unwrap_or_default());
+        self.0.push('\n');
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a request says before its body.
+pub(crate) fn read_head(request: &Request) -> Head {
+    Head::new(read_head_js(request))
 }
 
 /// Checks the size of the headers, names and values together.
@@ -136,19 +153,12 @@ pub(crate) fn header(request: &Request, name: &str) -> Option<String> {
 /// # Errors
 ///
 /// [`Code::HeadersTooLarge`].
-pub(crate) fn check_headers(request: &Request, limit_bytes: u32) -> Result<(), Error> {
-    if header_bytes(request.headers()) <= limit_bytes {
+pub(crate) fn check_headers(head: &Head, limit_bytes: u32) -> Result<(), Error> {
+    if head.header_bytes() <= limit_bytes as usize {
         return Ok(());
     }
     let message = format!("The request's headers are larger than the limit of {limit_bytes} bytes.");
     Err(Error::new(Code::HeadersTooLarge, message))
-}
-
-/// The path of a request, as sent, without the query.
-pub(crate) fn path(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
-    path.split(['?', '#']).next().unwrap_or("/")
 }
 
 /// A value in the query of a request's URL, decoded; of several of one name the first.
@@ -167,24 +177,29 @@ pub(crate) fn query_value(url: &str, name: &str) -> Option<String> {
 ///
 /// [`Code::UnsupportedMediaType`], [`Code::RequestTooLarge`], or [`Code::BadRequest`] when the
 /// caller broke off.
-pub(crate) async fn read_json_body(request: &Request, limit_bytes: u32) -> Result<(Uint8Array, Vec<u8>), Error> {
-    if header(request, "content-type").is_some_and(|value| !is_json(&value)) {
+pub(crate) async fn read_json_body(
+    request: &Request,
+    head: &Head,
+    limit_bytes: u32,
+) -> Result<(Uint8Array, Vec<u8>), Error> {
+    if head.header("content-type").is_some_and(|value| !is_json(value)) {
         return Err(Error::new(
             Code::UnsupportedMediaType,
             "The body must be JSON: send `Content-Type: application/json`.",
         ));
     }
-    if header(request, "content-encoding").is_some_and(|value| !value.eq_ignore_ascii_case("identity")) {
+    if head.header("content-encoding").is_some_and(|value| !value.eq_ignore_ascii_case("identity")) {
         return Err(Error::new(Code::UnsupportedMediaType, "The body must not be compressed."));
     }
     let too_large = || {
         Error::new(Code::RequestTooLarge, format!("The request body is larger than the limit of {limit_bytes} bytes."))
     };
-    let announced: Option<u64> = header(request, "content-length").and_then(|value| value.parse().ok());
+    let announced: Option<u64> = head.header("content-length").and_then(|value| value.parse().ok());
     if announced.is_some_and(|bytes| bytes > u64::from(limit_bytes)) {
         return Err(too_large());
     }
-    let read = read_body(request.body(), limit_bytes).await;
+    let length = announced.and_then(|bytes| u32::try_from(bytes).ok());
+    let read = read_body(request, length, limit_bytes).await;
     let body = read.map_err(|_| Error::new(Code::BadRequest, "The request body ended before it was whole."))?;
     let body: Uint8Array = body.dyn_into().map_err(|_| too_large())?;
     let copy = body.to_vec();
@@ -203,15 +218,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_path_is_what_was_sent() {
-        for (url, expected) in [
-            ("http://h/health", "/health"),
-            ("http://h:1/v1/models/a%2Fb?x=/y#z", "/v1/models/a%2Fb"),
-            ("https://h", "/"),
-            ("https://h?x", "/"),
-        ] {
-            assert_eq!(path(url), expected);
-        }
+    fn fields_are_lines_and_no_value_makes_another() {
+        let mut fields = Fields::default();
+        fields.add("accept", "a");
+        fields.add("x-b", "c\nx-evil\nd");
+        assert_eq!(fields.as_str(), "accept\na\nx-b\nc\n");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod context;
 mod cors;
 mod guard;
 mod handlers;
+mod head;
 mod http;
 mod job;
 mod log;

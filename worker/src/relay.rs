@@ -28,8 +28,12 @@ pub struct StreamRelay {
 
 /// Nothing that matters can come any more: `[DONE]` or the backend's own error has passed.
 const OVER: u32 = 1;
-/// The last chunk brought an event.
+/// The chunk brought an event.
 const PROGRESS: u32 = 2;
+/// What is to be written is not the chunk's beginning, but what [`take`](StreamRelay::take) gives.
+const ELSEWHERE: u32 = 4;
+/// Above these bits stands how many of the chunk's first bytes are to be written.
+const PARTS: u32 = 8;
 
 impl StreamRelay {
     /// A relay that settles the bill when the stream has ended. A failure before it began is put into `refusal`.
@@ -40,36 +44,31 @@ impl StreamRelay {
 
 #[wasm_bindgen]
 impl StreamRelay {
-    /// Takes a chunk. So many of its first bytes are to be written now; −1: those of
-    /// [`take`](Self::take) instead.
-    pub fn push(&mut self, chunk: &[u8]) -> i32 {
-        let length = {
+    /// Takes a chunk. What is to be written now, and what it brought: [`OVER`], [`PROGRESS`], [`ELSEWHERE`] and a
+    /// length in units of [`PARTS`], in one number, because a call costs as much as what it does.
+    pub fn push(&mut self, chunk: &[u8]) -> u32 {
+        let pushed = {
             let mut relay = self.job.relay.borrow_mut();
             let forward = relay.handle_chunk(chunk);
-            if forward.held.is_empty() && forward.chunk.start == 0 {
-                i32::try_from(forward.chunk.end).unwrap_or(i32::MAX)
-            } else {
+            let is_beginning = forward.held.is_empty() && forward.chunk.start == 0;
+            let length = u32::try_from(forward.chunk.end).ok().and_then(|end| end.checked_mul(PARTS));
+            let write = length.filter(|_| is_beginning).unwrap_or_else(|| {
                 self.out.clear();
                 self.out.extend_from_slice(forward.held);
                 self.out.extend_from_slice(chunk.get(forward.chunk).unwrap_or_default());
-                -1
-            }
+                ELSEWHERE
+            });
+            let has_moved = relay.events() > std::mem::replace(&mut self.events, relay.events());
+            let is_over = relay.is_done() || relay.has_failed();
+            write | (if is_over { OVER } else { 0 }) | (if has_moved { PROGRESS } else { 0 })
         };
         self.job.hear();
-        length
+        pushed
     }
 
-    /// The bytes to write after a [`push`](Self::push) that gave −1.
+    /// The bytes to write after a [`push`](Self::push) that said so.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out)
-    }
-
-    /// What the last [`push`](Self::push) changed: 1, all that matters has come; 2, an event has.
-    pub fn state(&mut self) -> u32 {
-        let relay = self.job.relay.borrow();
-        let has_moved = relay.events() > std::mem::replace(&mut self.events, relay.events());
-        let is_over = relay.is_done() || relay.has_failed();
-        (if is_over { OVER } else { 0 }) | (if has_moved { PROGRESS } else { 0 })
     }
 
     /// The stream is still wanted, however slowly its caller reads.

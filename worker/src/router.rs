@@ -13,36 +13,35 @@ use worker::web_sys::Response;
 use crate::admission::{self, Admission};
 use crate::context::RequestContext;
 use crate::handlers::{api_tokens, backends, health, inference, models, password, registration, session, sso, users};
-use crate::http::{Answer, check_headers, path};
+use crate::http::{Answer, check_headers};
 use crate::{cors, guard};
 
 /// Answers a request. Every failure has become an answer by the time this returns.
 pub(crate) async fn answer(context: &Rc<RequestContext>) -> Response {
-    let method = context.request.method();
-    let url = context.request.url();
-    let path = path(&url);
-    if matches!(method.as_str(), "GET" | "HEAD")
+    let method = context.head.method();
+    let path = context.head.path();
+    if matches!(method, "GET" | "HEAD")
         && !matches!(path, "/health" | "/metrics")
         && !path.starts_with("/v1/")
         && let Some(page) = fetch_asset(context).await
     {
         return page;
     }
-    let answer = match dispatch(context, &method, path).await {
+    let answer = match dispatch(context, method, path).await {
         Ok(answer) => answer,
         Err(error) => Answer::from(&error),
     };
     let origin = context.header("origin");
-    let answer = cors::allow(context.finish(answer), &context.config.allowed_origins, origin.as_deref());
+    let answer = cors::allow(context.finish(answer), &context.config.allowed_origins, origin);
     answer.into_response(method == "HEAD")
 }
 
 async fn dispatch(context: &Rc<RequestContext>, method: &str, path: &str) -> Result<Answer, Error> {
-    check_headers(&context.request, context.config.header_limit_bytes)?;
+    check_headers(&context.head, context.config.header_limit_bytes)?;
     let Match { route, id } = match route::find(method, path) {
         Ok(found) => found,
         Err(NoMatch::MethodNotAllowed(allow)) if method == "OPTIONS" => {
-            return Ok(cors::preflight(&context.request, &allow, &context.config.allowed_origins));
+            return Ok(cors::preflight(&context.head, &allow, &context.config.allowed_origins));
         }
         Err(no_match) => {
             let allow = if let NoMatch::MethodNotAllowed(allow) = &no_match { Some(allow.clone()) } else { None };

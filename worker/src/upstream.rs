@@ -7,13 +7,13 @@ use comind::error::{Code, Error};
 use comind::request::Edit;
 use comind::retry::parse_retry_after;
 use comind::types::from_json;
-use js_sys::{Array, JsString, Promise, Uint8Array};
+use js_sys::{JsString, Promise, Uint8Array};
 use serde::de::IgnoredAny;
 use wasm_bindgen::prelude::*;
-use worker::web_sys::Headers;
 
 use crate::config::{Backend, Config};
 use crate::context::Trace;
+use crate::http::Fields;
 use crate::relay::StreamRelay;
 use crate::runtime;
 
@@ -25,7 +25,7 @@ extern "C" {
     #[wasm_bindgen(constructor)]
     fn new(limits: &JsValue, caller: &JsValue) -> Exchange;
     #[wasm_bindgen(method)]
-    fn send(this: &Exchange, url: &str, headers: &Headers, body: &JsValue, stream: bool) -> Call;
+    fn send(this: &Exchange, url: &str, fields: &str, body: &JsValue, stream: bool) -> Call;
     #[wasm_bindgen(method)]
     pub(crate) fn close(this: &Exchange);
 
@@ -273,7 +273,7 @@ impl Exchange {
     ) -> Call {
         let url = format!("{}{path}", backend.url);
         let accept = if is_stream { "text/event-stream" } else { "application/json" };
-        self.send(&url, &headers(backend, body, accept, trace), body, is_stream)
+        self.send(&url, headers(backend, body, accept, trace).as_str(), body, is_stream)
     }
 }
 
@@ -306,19 +306,18 @@ pub(crate) fn edited(body: &Uint8Array, edit: &Edit) -> Uint8Array {
 
 /// All that a backend gets to see besides the body. Nothing of the caller's goes in but its trace: no
 /// token, no cookie, and no `Origin` or `Referer`, which Ollama answers with 403.
-fn headers(backend: &Backend, body: &JsValue, accept: &str, trace: Option<&Trace>) -> Headers {
-    let pairs = Array::new();
-    let add = |name: &str, value: &str| pairs.push(&Array::of2(&JsString::from(name), &JsString::from(value)));
-    add("accept", accept);
+fn headers(backend: &Backend, body: &JsValue, accept: &str, trace: Option<&Trace>) -> Fields {
+    let mut fields = Fields::default();
+    fields.add("accept", accept);
     if !body.is_undefined() {
-        add("content-type", "application/json");
+        fields.add("content-type", "application/json");
     }
     if let Some(key) = &backend.api_key {
         // The key leaves: this is the request it is for.
-        add("authorization", &format!("Bearer {}", key.expose()));
+        fields.add("authorization", &format!("Bearer {}", key.expose()));
     }
     for (name, value) in trace.iter().flat_map(|trace| &trace.headers) {
-        add(name, value);
+        fields.add(name, value);
     }
-    Headers::new_with_str_sequence_sequence(&pairs).unwrap_or_else(|_| JsValue::UNDEFINED.unchecked_into())
+    fields
 }

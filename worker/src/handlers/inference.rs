@@ -6,7 +6,7 @@ use std::rc::Rc;
 use comind::backend::{Outcome, UpstreamFailure, to_base64};
 use comind::chat::fix_completion;
 use comind::error::Error;
-use comind::request::{InferenceRequest, Operation, check_nesting};
+use comind::request::{InferenceRequest, Operation};
 use comind::types::{Usage, from_json};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -41,9 +41,8 @@ async fn check(
     context: &RequestContext,
     operation: Operation,
 ) -> Result<(InferenceRequest, js_sys::Uint8Array), Error> {
-    let (body, bytes) = read_json_body(&context.request, context.config.body_limit_bytes).await?;
-    check_nesting(&bytes, context.config.nesting_limit)?;
-    Ok((InferenceRequest::parse(operation, &bytes)?, body))
+    let (body, bytes) = read_json_body(&context.request, &context.head, context.config.body_limit_bytes).await?;
+    Ok((InferenceRequest::parse(operation, &bytes, context.config.nesting_limit)?, body))
 }
 
 async fn plain(job: &Job) -> Answer {

@@ -22,7 +22,7 @@ const ACCOUNT_BODY_LIMIT_BYTES: u32 = 16 * 1024;
 
 async fn read_account_body(context: &RequestContext) -> Result<Vec<u8>, Error> {
     let limit_bytes = ACCOUNT_BODY_LIMIT_BYTES.min(context.config.body_limit_bytes);
-    Ok(read_json_body(&context.request, limit_bytes).await?.1)
+    Ok(read_json_body(&context.request, &context.head, limit_bytes).await?.1)
 }
 
 /// `{"message":"…"}`.

@@ -31,7 +31,7 @@ fn only_when_open(context: &RequestContext) -> Result<(), Error> {
 /// `not_found` unless registration is open; `bad_request` without an address.
 pub(crate) async fn check(context: &RequestContext) -> Result<Answer, Error> {
     only_when_open(context)?;
-    let email = query_value(&context.request.url(), "email");
+    let email = query_value(context.head.url(), "email");
     let email = email
         .and_then(|email| Email::parse(&email))
         .ok_or_else(|| Error::bad_param("email", "`email` must be an e-mail address."))?;

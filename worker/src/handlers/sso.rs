@@ -25,7 +25,7 @@ const BODY_LIMIT_BYTES: u32 = 32 * 1024;
 pub(crate) async fn sign_in(context: &RequestContext) -> Result<Answer, Error> {
     let Some(sso) = &context.config.sso else { return Err(NoMatch::NotFound.into()) };
     let limit_bytes = BODY_LIMIT_BYTES.min(context.config.body_limit_bytes);
-    let (_, body) = read_json_body(&context.request, limit_bytes).await?;
+    let (_, body) = read_json_body(&context.request, &context.head, limit_bytes).await?;
     let identity = sso::verify(sso, &SsoRequest::parse(&body)?).await?;
     // The first admin's address is somebody's from the first request on.
     seed::ensure(context).await?;

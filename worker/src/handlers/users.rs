@@ -50,9 +50,9 @@ pub(crate) async fn create(context: &RequestContext) -> Result<Answer, Error> {
 ///
 /// `bad_request` for a `limit` out of range, an `after` that is nobody or an `email` that is no address.
 pub(crate) async fn list(context: &RequestContext) -> Result<Answer, Error> {
-    let (env, url) = (&context.env, context.request.url());
+    let (env, url) = (&context.env, context.head.url());
     seed::ensure(context).await?;
-    let limit = match query_value(&url, "limit") {
+    let limit = match query_value(url, "limit") {
         None => DEFAULT_PAGE,
         Some(limit) => limit
             .parse()
@@ -60,13 +60,13 @@ pub(crate) async fn list(context: &RequestContext) -> Result<Answer, Error> {
             .filter(|limit| (1..=MAX_PAGE).contains(limit))
             .ok_or_else(|| Error::bad_param("limit", "`limit` must be a whole number between 1 and 100."))?,
     };
-    if let Some(email) = query_value(&url, "email") {
+    if let Some(email) = query_value(url, "email") {
         let email =
             Email::parse(&email).ok_or_else(|| Error::bad_param("email", "`email` must be an e-mail address."))?;
         let found = users::find(env, &users::address_key(&email)).await?.user_id;
         return page(env, found.into_iter().collect(), false).await;
     }
-    let after = match query_value(&url, "after") {
+    let after = match query_value(url, "after") {
         None => String::new(),
         Some(id) => {
             let nobody = || Error::bad_param("after", "`after` must be the id of a user.");

@@ -22,7 +22,7 @@ export async function fetchDocument(url, limitBytes, limitMs) {
       response.body?.cancel().catch(() => {});
       return { complaint: response.status === 200 ? "is not JSON" : `was answered with ${response.status}` };
     }
-    const bytes = await readBody(response.body, limitBytes);
+    const bytes = await readBody(response, undefined, limitBytes);
     if (!bytes) return { complaint: `is larger than ${limitBytes} bytes` };
     return { text: new TextDecoder().decode(bytes) };
   } catch {

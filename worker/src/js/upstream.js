@@ -2,7 +2,7 @@
 //
 // The pump is JavaScript because every await in wasm costs a closure and a crossing; what it does
 // with the bytes is decided by the core, through `relay` (worker/src/relay.rs).
-import { readBody } from "./http.js";
+import { headersOf, readBody } from "./http.js";
 
 /** Why there is no answer. The same words stand in worker/src/upstream.rs. */
 const LOST = "lost"; // no connection, or it broke before the answer's head: workerd does not say which
@@ -26,22 +26,22 @@ const LINGER_MS = 500;
 export class Exchange {
   #limits;
   #caller;
+  #clock = new Clock();
   #call = undefined;
   #over = undefined;
-  #deadline;
   #onLeave = () => this.stop(LEFT);
 
   constructor(limits, caller) {
     this.#limits = limits;
     this.#caller = caller;
-    this.#deadline = setTimeout(() => this.stop(DEADLINE), limits.totalMs);
+    this.#clock.wind("deadline", limits.totalMs, () => this.stop(DEADLINE));
     caller?.addEventListener("abort", this.#onLeave);
     if (caller?.aborted) this.stop(LEFT);
   }
 
   /** Sends a request; the answer is the call's. A `stream` is opened, anything else read whole. */
   send(url, headers, body, stream) {
-    this.#call = new Call(url, headers, body, stream, this.#limits);
+    this.#call = new Call(url, headers, body, stream, this.#limits, this.#clock);
     if (this.#over) this.#call.stop(this.#over);
     return this.#call;
   }
@@ -53,28 +53,74 @@ export class Exchange {
   }
 
   close() {
-    clearTimeout(this.#deadline);
-    this.#call?.unwind();
+    this.#clock.stop();
     this.#caller?.removeEventListener("abort", this.#onLeave);
   }
 }
 
-/** A request under way, with one clock that can end it. */
+/**
+ * Several limits on one timer: to wind or unwind one costs next to nothing, unless it is due before all others.
+ * What is not due when the timer fires has it set anew.
+ */
+class Clock {
+  #limits = new Map();
+  #timer = undefined;
+  #firesAt = Infinity;
+
+  /** Has `run` called in so many milliseconds, in place of what this limit was. */
+  wind(name, ms, run) {
+    const dueAt = Date.now() + ms;
+    this.#limits.set(name, { dueAt, run });
+    if (dueAt < this.#firesAt) this.#set(dueAt);
+  }
+
+  unwind(name) {
+    this.#limits.delete(name);
+  }
+
+  /** For good. */
+  stop() {
+    this.#limits.clear();
+    clearTimeout(this.#timer);
+    this.#firesAt = Infinity;
+  }
+
+  #set(at) {
+    clearTimeout(this.#timer);
+    this.#firesAt = at;
+    this.#timer = setTimeout(() => this.#fire(), at - Date.now());
+  }
+
+  #fire() {
+    this.#firesAt = Infinity;
+    const now = Date.now();
+    for (const [name, { dueAt, run }] of this.#limits) {
+      if (dueAt > now) continue;
+      this.#limits.delete(name);
+      run();
+    }
+    const next = Math.min(...Array.from(this.#limits.values(), ({ dueAt }) => dueAt));
+    if (next < this.#firesAt) this.#set(next);
+  }
+}
+
+/** A request under way. */
 class Call {
   #abort = new AbortController();
   #reason = undefined;
-  #clock = undefined;
+  #clock;
   #limits;
   #answer;
   #patienceMs;
 
-  constructor(url, headers, body, stream, limits) {
+  constructor(url, headers, body, stream, limits, clock) {
     this.#limits = limits;
+    this.#clock = clock;
     this.#patienceMs = limits.connectMs;
     // `manual`: a backend that redirects is wrongly configured, and the key must not follow it.
     const init = {
       method: body ? "POST" : "GET",
-      headers,
+      headers: headersOf(headers),
       body,
       redirect: "manual",
       signal: this.#abort.signal,
@@ -88,9 +134,15 @@ class Call {
    * and ask again.
    */
   next() {
-    const waited = within(this.#answer, this.#patienceMs);
+    const patienceMs = this.#patienceMs;
     this.#patienceMs = this.#limits.connectMs / 5;
-    return waited;
+    return new Promise((resolve) => {
+      this.#clock.wind("patience", patienceMs, resolve);
+      this.#answer.then((answer) => {
+        this.#clock.unwind("patience");
+        resolve(answer);
+      });
+    });
   }
 
   async #send(url, init, stream) {
@@ -116,7 +168,11 @@ class Call {
 
   async #readWhole(response) {
     const { stallMs, answerLimitBytes } = this.#limits;
-    const body = await readBody(response.body, answerLimitBytes, () => this.wind(stallMs, TIMEOUT));
+    const { headers } = response;
+    // What is compressed says nothing of its length.
+    const length = headers.has("content-encoding") ? NaN : Number(headers.get("content-length") ?? NaN);
+    const onChunk = () => this.wind(stallMs, TIMEOUT);
+    const body = await readBody(response, length, answerLimitBytes, onChunk);
     this.unwind();
     if (!body) return { failure: TOO_LARGE };
     return { status: response.status, retryAfter: response.headers.get("retry-after") ?? undefined, body };
@@ -124,12 +180,11 @@ class Call {
 
   /** Ends the call for `reason` unless the clock is wound anew or stopped within the time. */
   wind(ms, reason) {
-    this.unwind();
-    this.#clock = setTimeout(() => this.stop(reason), ms);
+    this.#clock.wind("call", ms, () => this.stop(reason));
   }
 
   unwind() {
-    clearTimeout(this.#clock);
+    this.#clock.unwind("call");
   }
 
   stop(reason) {
@@ -188,9 +243,11 @@ function within(promise, ms) {
   });
 }
 
-/** What `relay.state()` says, in bits. */
+/** What `relay.push()` says, in bits; what is above them is a length. The same stand in worker/src/relay.rs. */
 const OVER = 1;
 const PROGRESS = 2;
+const ELSEWHERE = 4;
+const PARTS = 8;
 
 /** Moves a backend's stream to the caller, with heartbeats while the backend is silent. */
 class Pump {
@@ -250,12 +307,13 @@ class Pump {
   async #move(reader, chunk) {
     for (;;) {
       this.#isWaiting = false;
-      const length = this.#relay.push(chunk);
-      const state = this.#relay.state();
+      const pushed = this.#relay.push(chunk);
+      const state = pushed & (OVER | PROGRESS);
+      const length = Math.floor(pushed / PARTS);
       const pushedAt = Date.now();
-      if (length === chunk.byteLength) await this.#write(chunk);
+      if (pushed & ELSEWHERE) await this.#write(this.#relay.take());
+      else if (length === chunk.byteLength) await this.#write(chunk);
       else if (length > 0) await this.#write(chunk.subarray(0, length));
-      else if (length < 0) await this.#write(this.#relay.take());
       if (state & OVER) this.#call.wind(LINGER_MS, CUT);
       this.#isWaiting = true;
       this.#heardAt = this.#doubtedAt = Date.now();
