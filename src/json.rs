@@ -206,17 +206,24 @@ impl<'a> Reader<'a> {
 
     /// Passes what stands for itself in a string: all but quotes, backslashes and control characters.
     fn skip_plain(&mut self) {
-        const LANES: usize = 32; // the compiler makes two or three vectors of them
-        let is_special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < b' ');
         let mut rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        while let Some((lanes, after)) = rest.split_first_chunk::<LANES>() {
-            if lanes.iter().fold(false, |any, &byte| any | is_special(byte)) {
+        // Long texts in vectors, which the compiler makes of this.
+        while let Some((bytes, after)) = rest.split_first_chunk::<32>() {
+            if bytes.iter().fold(false, |any, &byte| any | is_special(byte)) {
                 break;
             }
             rest = after;
         }
-        let plain = rest.iter().position(|&byte| is_special(byte)).unwrap_or(rest.len());
-        self.at = self.text.len() - rest.len() + plain;
+        let mut passed = self.text.len() - rest.len();
+        while let Some((bytes, after)) = rest.split_first_chunk::<8>() {
+            if let Some(at) = first_special(*bytes) {
+                self.at = passed + at;
+                return;
+            }
+            passed += 8;
+            rest = after;
+        }
+        self.at = passed + rest.iter().position(|&byte| is_special(byte)).unwrap_or(rest.len());
     }
 
     fn enter(&mut self, bracket: u8) -> Read<()> {
@@ -343,6 +350,22 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Whether a byte of a string stands for something else than itself.
+const fn is_special(byte: u8) -> bool {
+    (byte == b'"') | (byte == b'\\') | (byte < b' ') // without a jump, for vectors
+}
+
+/// Where the first such byte of eight stands. Arithmetic on all at once: what it finds behind the first may be wrong.
+fn first_special(bytes: [u8; 8]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
+    let word = u64::from_le_bytes(bytes);
+    let less_than = |word: u64, bound: u8| word.wrapping_sub(ONES * u64::from(bound)) & !word & HIGHS;
+    let is_byte = |byte: u8| less_than(word ^ (ONES * u64::from(byte)), 1);
+    let found = less_than(word, b' ') | is_byte(b'"') | is_byte(b'\\');
+    (found != 0).then(|| found.trailing_zeros() as usize / 8)
+}
+
 /// Writes a whole number. `format!` would bring all of its machinery into every page.
 pub(crate) fn push_number(text: &mut String, number: u64) {
     if number >= 10 {
@@ -467,6 +490,25 @@ mod tests {
             (r#""\ud83d\ude00""#, "😀"),
         ] {
             assert_eq!(Reader::whole(text, Reader::string).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_first_special_byte_is_found_wherever_it_stands() {
+        for byte in 0..=255 {
+            for at in 0..8 {
+                for other in [b'a', b' ', b'!', b'#', b'[', b']', 0x7f, 0x80, 0xff] {
+                    let mut bytes = [other; 8];
+                    bytes[at] = byte;
+                    let expected = bytes.iter().position(|&byte| is_special(byte));
+                    assert_eq!(first_special(bytes), expected, "{bytes:?}");
+                }
+            }
+        }
+        for length in 0..100 {
+            let text = format!("\"{}\\n{}\"", "é".repeat(length), "a".repeat(length));
+            assert_eq!(Reader::whole(&text, Reader::skip), Ok(()));
+            assert_eq!(Reader::whole(&text.replace("\\n", "\n"), Reader::skip), Err(Malformed));
         }
     }
 

@@ -74,6 +74,8 @@ pub struct Decoder {
     after_cr: bool,
     /// The line that has begun and not ended.
     line: Vec<u8>,
+    /// Kept for its memory, for the next such line.
+    spare: Vec<u8>,
     /// That line is a comment, or an unknown field, too long to hold: nobody needs it.
     skips_line: bool,
     /// A field stood in the block that is open.
@@ -102,6 +104,7 @@ impl Decoder {
             mark_bytes: 0,
             after_cr: false,
             line: Vec::new(),
+            spare: Vec::new(),
             skips_line: false,
             block_is_open: false,
             has_data: false,
@@ -164,39 +167,61 @@ impl Decoder {
 
     fn handle_lines<S: Sink + ?Sized>(&mut self, chunk: &[u8], sink: &mut S) -> Result<(), Overlong> {
         let mut rest = self.skip_start(chunk);
-        // The data of the open event while it is one line of this chunk.
+        let mut held = Vec::new();
+        // The data of the open event while it is one line, of this chunk or begun before it.
         let mut lent: Option<&[u8]> = None;
-        while let Some(at) = memchr2(b'\n', b'\r', rest) {
+        if !self.line.is_empty() || self.skips_line {
+            let Some(at) = memchr2(b'\n', b'\r', rest) else { return self.hold(rest, None) };
+            let (line, tail) = rest.split_at(at);
+            self.hold(line, None)?;
+            rest = self.skip_terminator(tail);
+            if !mem::take(&mut self.skips_line) {
+                held = mem::replace(&mut self.line, mem::take(&mut self.spare));
+                lent = self.take_line(&held, None, sink)?;
+            }
+        }
+        while let Some(at) = find_line_end(rest) {
             let (line, tail) = rest.split_at(at);
             rest = self.skip_terminator(tail);
-            if self.line.is_empty() && !self.skips_line {
-                if line.is_empty() {
-                    self.end_block(lent.take(), sink);
-                } else if let Some(value) = self.handle_line(line, lent, sink)? {
-                    if self.has_data {
-                        self.keep(lent.take());
-                        self.add_data(value);
-                    } else {
-                        self.has_data = true;
-                        lent = Some(value);
-                    }
-                }
+            if line.is_empty() {
+                self.end_block(lent.take(), sink);
             } else {
-                // Nothing is lent: the held line is the first of this chunk.
-                self.hold(line, None)?;
-                if !mem::take(&mut self.skips_line) {
-                    let mut held = mem::take(&mut self.line);
-                    if let Some(value) = self.handle_line(&held, None, sink)? {
-                        self.add_data(value);
-                    }
-                    held.clear();
-                    self.line = held;
-                }
+                lent = self.take_line(line, lent, sink)?;
             }
         }
         self.hold(rest, lent)?;
         self.keep(lent);
+        if !held.is_empty() {
+            held.clear();
+            self.spare = held;
+        }
         Ok(())
+    }
+
+    /// Takes one whole line that is not blank; returns what is lent then.
+    fn take_line<'l, S: Sink + ?Sized>(
+        &mut self,
+        line: &'l [u8],
+        lent: Option<&'l [u8]>,
+        sink: &mut S,
+    ) -> Result<Option<&'l [u8]>, Overlong> {
+        // Nearly every line there is.
+        if let Some(value) = line.strip_prefix(b"data: ")
+            && !self.has_data
+            && line.len() <= self.room(None)
+        {
+            self.block_is_open = true;
+            self.has_data = true;
+            return Ok(Some(value));
+        }
+        let Some(value) = self.handle_line(line, lent, sink)? else { return Ok(lent) };
+        if mem::replace(&mut self.has_data, true) {
+            self.keep(lent);
+            self.data.push(b'\n');
+            self.data.extend_from_slice(value);
+            return Ok(None);
+        }
+        Ok(Some(value))
     }
 
     /// Passes over the byte order mark at the start of the stream, and the LF of a CRLF cut in two.
@@ -295,14 +320,6 @@ impl Decoder {
         self.block_is_open = false;
     }
 
-    /// Adds a data line to the held data.
-    fn add_data(&mut self, value: &[u8]) {
-        if mem::replace(&mut self.has_data, true) {
-            self.data.push(b'\n');
-        }
-        self.data.extend_from_slice(value);
-    }
-
     /// Copies what was lent from a chunk that will be gone, or that a second line joins.
     fn keep(&mut self, lent: Option<&[u8]>) {
         self.data.extend_from_slice(lent.unwrap_or_default());
@@ -338,6 +355,11 @@ impl Decoder {
     const fn overlong(&self) -> Overlong {
         Overlong { limit_bytes: self.limit_bytes }
     }
+}
+
+/// Where the line ends; a blank one is known without a search.
+fn find_line_end(rest: &[u8]) -> Option<usize> {
+    if let Some(b'\n' | b'\r') = rest.first() { Some(0) } else { memchr2(b'\n', b'\r', rest) }
 }
 
 #[cfg(test)]
