@@ -205,11 +205,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes what stands for itself in a string: all but quotes, backslashes and control characters.
+    #[inline(never)]
     fn skip_plain(&mut self) {
         let mut rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         // Long texts in vectors, which the compiler makes of this.
         while let Some((bytes, after)) = rest.split_first_chunk::<32>() {
-            if bytes.iter().fold(false, |any, &byte| any | is_special(byte)) {
+            if has_special(bytes) {
                 break;
             }
             rest = after;
@@ -353,6 +354,26 @@ impl<'a> Reader<'a> {
 /// Whether a byte of a string stands for something else than itself.
 const fn is_special(byte: u8) -> bool {
     (byte == b'"') | (byte == b'\\') | (byte < b' ') // without a jump, for vectors
+}
+
+/// Whether one of these is such a byte.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+fn has_special(bytes: &[u8; 32]) -> bool {
+    use core::arch::wasm32::{u8x16_eq, u8x16_lt, u8x16_splat, u64x2, v128_any_true, v128_or};
+    let (words, _) = bytes.as_chunks::<8>();
+    let [a, b, c, d] = words else { return true };
+    let special = |low: &[u8; 8], high: &[u8; 8]| {
+        let bytes = u64x2(u64::from_le_bytes(*low), u64::from_le_bytes(*high));
+        let quotes = v128_or(u8x16_eq(bytes, u8x16_splat(b'"')), u8x16_eq(bytes, u8x16_splat(b'\\')));
+        v128_or(quotes, u8x16_lt(bytes, u8x16_splat(b' ')))
+    };
+    v128_any_true(v128_or(special(a, b), special(c, d)))
+}
+
+/// Whether one of these is such a byte. The compiler makes vectors of it.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+fn has_special(bytes: &[u8; 32]) -> bool {
+    bytes.iter().fold(false, |any, &byte| any | is_special(byte))
 }
 
 /// Where the first such byte of eight stands. Arithmetic on all at once: what it finds behind the first may be wrong.

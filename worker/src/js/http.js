@@ -1,8 +1,5 @@
 // The few calls into the runtime that would cost one crossing of the wasm boundary for each header.
 
-/** So much comes in one piece, or in few. */
-const SMALL_BYTES = 64 * 1024;
-
 /** What a request says before its body, in lines: method, URL, names and values in turn. */
 export function readHead(request) {
   let head = `${request.method}\n${request.url}`;
@@ -33,11 +30,11 @@ export function headersOf(fields) {
  * than `limitBytes`, without having kept more than that. `onChunk` is told of each piece.
  *
  * Each read that waits in JavaScript costs a tenth of a whole request. HTTP lets a body be no longer than it said, so
- * one whose `length` is known, and small, is read in one go, by the runtime where nobody asks for its pieces.
+ * one whose `length` is known is read in one go, by the runtime where nobody asks for its pieces.
  */
 export async function readBody(source, length, limitBytes, onChunk) {
   if (!source.body) return new Uint8Array(0);
-  if (length <= Math.min(limitBytes, SMALL_BYTES))
+  if (length <= limitBytes)
     return onChunk ? readKnown(source, length, onChunk) : new Uint8Array(await source.arrayBuffer());
   const reader = source.body.getReader();
   const chunks = [];
