@@ -7,7 +7,7 @@ setup = @scripts/setup.sh
 env = @source scripts/env.sh &&
 
 .PHONY: help setup run user build edge pkg www fmt lint no-std test-core vectors test-edge edge-test pkg-test \
-	console-test deploy-check run-test e2e test test-backends bench-auth bench-client docs sizes clean
+	console-test deploy-check run-test e2e test test-backends bench bench-auth bench-client docs sizes clean
 
 help: ## print this
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -91,6 +91,10 @@ test-backends: build ## the real vLLM, Ollama and llama.cpp behind the edge (7 G
 test: ## everything, in the order that fails fastest
 	$(setup) base npm
 	$(env) node scripts/test.mjs
+
+bench: build ## all of them, or PARTS="core auth edge scale client": ROUNDS= SECONDS_EACH=
+	$(setup) bench litellm chromium
+	@bench/run.sh
 
 bench-auth: ## µs for checking a credential, beside jose and jsonwebtoken
 	$(setup) base wasm npm bench

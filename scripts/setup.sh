@@ -12,10 +12,10 @@
 #   firefox   the package's other browser              bench     what the benchmarks compare with
 #   docs      typedoc
 #
-# And only where named, for `make test-backends`:
+# And only where named, for `make test-backends` and `make bench`:
 #
 #   minilm    an embedding model                       ollama    Ollama's server
-#   vllm      vLLM for CPU, 6 GB
+#   vllm      vLLM for CPU, 6 GB                       litellm   LiteLLM's proxy
 set -euo pipefail
 # shellcheck source=scripts/env.sh
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What comes from npm and PyPI: the parts npm, bench, docs, model and openai.
+# What comes from npm and PyPI: the parts npm, bench, docs, model, openai and litellm.
 
 # Folders with a lock file of their own; bench/ and docs/ have parts for themselves, since few jobs need them.
 npm_folders() { for lock in "$COMIND_ROOT"/{tests,www}/package-lock.json; do [ ! -e "$lock" ] || dirname "$lock"; done; }
@@ -77,4 +77,9 @@ openai_packages=("openai==$OPENAI_PY_VERSION" "pyjwt==$PYJWT_VERSION" "cryptogra
 has_openai() { has_python_packages "$(python_folder "$COMIND_OPENAI_PYTHON")" "${openai_packages[@]}"; }
 add_openai() {
   step "openai, LangChain, llm, PyJWT and a mail server for Python" python_packages "$(python_folder "$COMIND_OPENAI_PYTHON")" "${openai_packages[@]}"
+}
+
+has_litellm() { has_python_packages "$(python_folder "$COMIND_LITELLM")" "litellm[proxy]==$LITELLM_VERSION"; }
+add_litellm() {
+  step "LiteLLM's proxy" python_packages "$(python_folder "$COMIND_LITELLM")" "litellm[proxy]==$LITELLM_VERSION"
 }
