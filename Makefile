@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules
 setup = @scripts/setup.sh
 env = @source scripts/env.sh &&
 
-.PHONY: help setup run user build edge pkg www fmt lint no-std test-core vectors test-edge edge-test pkg-test \
+.PHONY: help setup run user build edge pkg www fmt lint no-std test-core simulate vectors test-edge edge-test pkg-test \
 	console-test deploy-check run-test e2e test test-backends bench bench-auth bench-client docs sizes clean
 
 help: ## print this
@@ -40,7 +40,7 @@ www: ## www/dist: the console
 
 fmt: ## format Rust and JavaScript
 	$(setup) npm
-	$(env) cargo fmt --all && prettier --write --log-level warn .
+	$(env) cargo fmt --all && for crate in bench/core bench/edge/load; do cargo fmt --manifest-path $$crate/Cargo.toml; done && prettier --write --log-level warn .
 
 lint: ## formatting, clippy, shellcheck, the repository's rules
 	$(setup) base wasm npm lint
@@ -50,9 +50,13 @@ no-std: ## the core builds without std and names no clock, dice, I/O or JavaScri
 	$(setup) base no-std
 	@scripts/no-std.sh
 
-test-core: ## the core's unit tests
+test-core: ## the core's unit tests, and how often it asks for memory
 	$(setup) base
-	$(env) cargo test -p comind --lib --features typescript
+	$(env) cargo test -p comind --lib --features typescript && cargo test -p comind --test allocations
+
+simulate: ## docs/scale.md: admission, affinity and retries of the core on a thousand isolates
+	$(setup) base
+	$(env) cargo test --release -p comind --test scale
 
 vectors: ## event-stream vectors, natively and in wasm: FILE= for one file
 	$(setup) base wasm npm

@@ -22,7 +22,7 @@ const LOG_LIMIT_CHARS = 8 * 1024 * 1024;
  * - `console`: serve www/dist as the ASSETS binding; by default if it is built.
  * - `trustedCertificates`: PEM texts of authorities besides those that browsers trust.
  * - `isolates`: so many edges on one storage, each with an address of its own in `urls`.
- * - `entry`: a module that stands before the edge's own, as `[name, path]` (`workerd-config.mjs`).
+ * - `entries`: modules that stand before the edge's own, each as `[name, path]` (`workerd-config.mjs`).
  * - `verbose`: also print what the edge prints once it is up.
  *
  * Rejects if the edge stops before it answers: the message is the edge's own sentence (a bad setting is named
@@ -38,7 +38,7 @@ export async function startEdge({
   console = existsSync(join(ROOT, "www", "dist", "index.html")),
   trustedCertificates = [],
   isolates = 1,
-  entry,
+  entries,
   verbose = false,
 }) {
   for (const [path, target] of [
@@ -68,7 +68,7 @@ export async function startEdge({
       bindings,
       trustedCertificates,
       isolates,
-      entry,
+      entries,
     }),
     { mode: 0o600 },
   );

@@ -18,6 +18,9 @@ wasm=wasm32-unknown-unknown
 
 check "repository rules" scripts/rules.sh
 check "rustfmt" cargo fmt --all --check
+for crate in bench/core bench/edge/load; do
+  check "rustfmt, $crate" cargo fmt --check --manifest-path "$crate/Cargo.toml"
+done
 check "prettier" prettier --check --log-level warn .
 # shellcheck disable=SC2046 # a list of words
 check "shellcheck" shellcheck $(shell_scripts)

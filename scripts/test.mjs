@@ -5,6 +5,7 @@ const SUITES = [
   "lint",
   "no-std",
   "test-core",
+  "simulate",
   "vectors",
   "test-edge",
   "deploy-check",

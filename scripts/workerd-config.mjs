@@ -20,8 +20,8 @@ const list = (items) => `[${items.map((item) => `\n    ${item},`).join("")}\n  ]
  * The configuration as text, for a file in `folder`: `embed` takes paths relative to it.
  *
  * No value of a setting is in the text: each is read from workerd's own environment, which only its
- * user can look into. `isolates` edges share one storage, each on a socket of its own (`http`, `http-2`, …); `entry` is
- * a module that stands before the edge's own, as `[name, path]`.
+ * user can look into. `isolates` edges share one storage, each on a socket of its own (`http`, `http-2`, …); `entries` are
+ * modules that stand before the edge's own, each as `[name, path]`; the first is where the runtime enters.
  */
 export function workerdConfig({
   folder,
@@ -32,12 +32,12 @@ export function workerdConfig({
   bindings,
   trustedCertificates = [],
   isolates = 1,
-  entry,
+  entries = [],
 }) {
   const embed = (...path) => `embed ${text(relative(folder, join(root, ...path)))}`;
   const module = (name, kind) => `(name = ${text(name)}, ${kind} = ${embed("worker", ...name.split("/"))})`;
   const modules = [
-    ...(entry ? [`(name = ${text(entry[0])}, esModule = ${embed(...entry[1].split("/"))})`] : []),
+    ...entries.map(([name, path]) => `(name = ${text(name)}, esModule = ${embed(...path.split("/"))})`),
     module("entry.js", "esModule"),
     module("build/index.js", "esModule"),
     module("build/index_bg.wasm", "wasm"),

@@ -3,6 +3,7 @@
 //! Everything that one provider does differently from the others is in here, and nowhere else.
 
 mod affinity;
+mod answer;
 mod breaker;
 mod catalog;
 mod discovery;
@@ -14,6 +15,7 @@ mod pulse;
 mod quirks;
 
 pub use affinity::hash;
+pub use answer::Completion;
 pub use breaker::{BreakerPolicy, Standing};
 pub use catalog::{Answered, Catalog, Entry, Served};
 pub use discovery::{Discovery, Probe};

@@ -127,10 +127,11 @@ impl<T> Pool<T> {
     ///
     /// A conversation's preferred backend is taken while it has no more than 5/4 of its fair share, and one,
     /// under way; without a conversation, or when all are beyond, the one with the least under way for its
-    /// weight; of equals the one that was picked longest ago.
+    /// weight; of equals the one that was picked longest ago. Where backends say what others have under way
+    /// there, it is the lighter of two that are taken by chance.
     ///
     /// A request that is sent once more (`is_again`) takes one of the retries: one for each five requests,
-    /// and a few at once.
+    /// and a few at once. It goes to a backend that is on trial only where there is no other.
     ///
     /// # Errors
     ///
@@ -151,7 +152,12 @@ impl<T> Pool<T> {
             .filter(|(_, candidate)| candidate.weight > 0 && self.admits(candidate.id, now_ms))
             .map(|(place, candidate)| (place, *candidate))
             .collect();
-        let Some((place, id)) = self.pick(&open, conversation, now_ms) else {
+        let is_sound =
+            |(_, candidate): &(usize, Candidate<'_>)| self.standing(candidate.id, now_ms) == Standing::Closed;
+        // What has failed once is not what others are tried with, or it would meet one after the other.
+        let sound: Vec<(usize, Candidate<'_>)> = open.iter().filter(|it| is_again && is_sound(it)).copied().collect();
+        let open = if sound.is_empty() { open } else { sound };
+        let Some((place, id)) = self.pick(&open, conversation, is_again, now_ms) else {
             return Err(self.wait_ms(candidates, now_ms));
         };
         if is_again {
@@ -292,40 +298,85 @@ impl<T> Pool<T> {
         &self,
         open: &[(usize, Candidate<'a>)],
         conversation: Option<u64>,
+        is_again: bool,
         now_ms: u64,
     ) -> Option<(usize, &'a str)> {
-        let loads: Vec<u64> = open.iter().map(|(_, candidate)| self.load(candidate.id, now_ms)).collect();
-        let weight = |at: usize| open.get(at).map_or(1, |(_, candidate)| u64::from(candidate.weight));
-        let load = |at: usize| loads.get(at).copied().unwrap_or_default();
-        let places = 0..open.len();
+        let loads: Vec<Load> = open.iter().map(|(_, candidate)| self.load(candidate, now_ms)).collect();
+        let sum = loads.iter().fold(Load::default(), |sum, load| Load {
+            weight: sum.weight + load.weight,
+            ours: sum.ours + load.ours,
+            others: sum.others + load.others,
+            last_pick: 0,
+        });
         let preferred = conversation.and_then(|conversation| {
-            let (all, weights) = (loads.iter().sum::<u64>() + 1, places.clone().map(weight).sum::<u64>());
-            // load + 1 ≤ ⌈5/4 · (all + 1) · weight / weights⌉ + 1
-            let has_room = |&at: &usize| load(at) <= (BOUND_QUARTERS * all * weight(at)).div_ceil(4 * weights);
-            let score = |&at: &usize| {
-                open.get(at).map(|(_, candidate)| affinity::score(conversation, candidate.id, candidate.weight))
-            };
-            places.clone().filter(has_room).max_by_key(score)
+            let score = |(_, it): &(usize, Candidate<'_>)| affinity::score(conversation, it.id, it.weight);
+            let homes = open.iter().zip(&loads).filter(|(_, load)| load.has_room(sum));
+            homes.max_by_key(|(candidate, _)| score(candidate)).map(|(candidate, _)| candidate)
         });
         let lightest = || {
-            let last_pick =
-                |at: usize| open.get(at).and_then(|(_, it)| self.backends.get(it.id)).map_or(0, |it| it.last_pick);
-            // (under way + 1) / weight, compared without dividing.
-            let is_lighter = |one: usize, other: usize| {
-                let (mine, theirs) = ((load(one) + 1) * weight(other), (load(other) + 1) * weight(one));
-                mine < theirs || (mine == theirs && last_pick(one) < last_pick(other))
+            let places = 0..open.len();
+            let lighter = |one: usize, other: usize| {
+                let is_lighter =
+                    loads.get(one).zip(loads.get(other)).is_some_and(|(one, other)| one.is_lighter(*other));
+                if is_lighter { one } else { other }
             };
-            places.clone().reduce(|best, other| if is_lighter(other, best) { other } else { best })
+            let place = if open.len() < 3 || (sum.others == 0 && !is_again) {
+                places.reduce(|best, other| lighter(other, best))
+            } else {
+                // All isolates hear the same: if each took the lightest, it would be the heaviest soon. Of two taken
+                // by chance the lighter one does nearly as well with news that are old. And those that stand next to
+                // each other in the configuration fail together.
+                let count = open.len() as u64;
+                let dice = affinity::hash(&[&self.picks.to_le_bytes(), &now_ms.to_le_bytes()]);
+                let (one, step) = (dice % count, (dice >> 32) % count.saturating_sub(1).max(1));
+                let other = (one + 1 + step) % count;
+                usize::try_from(one).ok().zip(usize::try_from(other).ok()).map(|(one, other)| lighter(other, one))
+            };
+            open.get(place?)
         };
-        let (place, candidate) = open.get(preferred.or_else(lightest)?)?;
-        Some((*place, candidate.id))
+        preferred.or_else(lightest).map(|&(place, candidate)| (place, candidate.id))
     }
 
-    fn load(&self, id: &str, now_ms: u64) -> u64 {
-        self.backends.get(id).map_or(0, |backend| {
-            let others = if now_ms < backend.others_until_ms { backend.others } else { 0 };
-            u64::from(backend.count) + u64::from(others)
+    fn load(&self, candidate: &Candidate<'_>, now_ms: u64) -> Load {
+        let weight = u64::from(candidate.weight);
+        self.backends.get(candidate.id).map_or(Load { weight, ..Load::default() }, |backend| Load {
+            weight,
+            ours: backend.count.into(),
+            others: if now_ms < backend.others_until_ms { backend.others.into() } else { 0 },
+            last_pick: backend.last_pick,
         })
+    }
+}
+
+/// What a candidate has to do.
+#[derive(Clone, Copy, Debug, Default)]
+struct Load {
+    weight: u64,
+    /// What this isolate has under way there.
+    ours: u64,
+    /// What others had, by the backend's own word.
+    others: u64,
+    last_pick: u64,
+}
+
+impl Load {
+    const fn total(self) -> u64 {
+        self.ours + self.others
+    }
+
+    /// Whether a conversation stays at home: there is no more than 5/4 of its fair share under way, and one. What
+    /// others have is old news and counts from where chance alone does not explain it: three times the root of the share.
+    fn has_room(self, sum: Self) -> bool {
+        let bound = |all: u64| (BOUND_QUARTERS * (all + 1) * self.weight).div_ceil(4 * sum.weight.max(1));
+        let share = sum.total() * self.weight / sum.weight.max(1);
+        self.ours <= bound(sum.ours)
+            && (self.others == 0 || self.total() <= bound(sum.total()).max(share + 3 * share.isqrt()))
+    }
+
+    /// (under way + 1) / weight, compared without dividing; of equals the one that was picked longest ago.
+    fn is_lighter(self, other: Self) -> bool {
+        let (mine, theirs) = ((self.total() + 1) * other.weight, (other.total() + 1) * self.weight);
+        mine < theirs || (mine == theirs && self.last_pick < other.last_pick)
     }
 }
 

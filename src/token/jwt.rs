@@ -11,9 +11,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::Rejected;
 use super::object::Object;
 use super::pat::is_user_id;
+use super::{Rejected, to_hex};
 use crate::secret::Secret;
 use crate::types::to_json;
 
@@ -198,8 +198,7 @@ impl Keys {
     #[must_use]
     pub fn seal(&self, purpose: &str, subject: &str, code: &str) -> String {
         let message = format!("co-mind-edge code\0{purpose}\0{subject}\0{code}");
-        let digest = self.current.mac(&message).map(|mac| mac.finalize().into_bytes());
-        digest.iter().flatten().map(|byte| format!("{byte:02x}")).collect()
+        self.current.mac(&message).map_or_else(String::new, |mac| to_hex(&mac.finalize().into_bytes()))
     }
 }
 

@@ -11,7 +11,18 @@ pub mod session;
 
 pub use renewal::renew_at_ms;
 
+use alloc::string::String;
+
 use crate::error::{Code, Error};
+
+/// A digest in hexadecimal: `ba7816bf…`.
+#[must_use]
+pub fn to_hex(digest: &[u8]) -> String {
+    let mut hex = String::with_capacity(2 * digest.len());
+    let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    hex.extend(digits.filter_map(|digit| char::from_digit(digit.into(), 16)));
+    hex
+}
 
 /// Why a token was refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -12,13 +12,12 @@
 //! What is stored is the SHA-256 of the whole token. That is sound here and would not be for a
 //! password: the secret is 256 random bits, so there is nothing to guess that a slow hash would slow.
 
-use alloc::format;
 use alloc::string::String;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 
-use super::Rejected;
+use super::{Rejected, to_hex};
 use crate::secret::Secret;
 
 /// What every token begins with; how a client tells one from a JWT.
@@ -97,7 +96,7 @@ impl Pat {
     /// What to store, and what to compare with what is stored: the SHA-256 in hexadecimal.
     #[must_use]
     pub fn hash(&self) -> String {
-        Sha256::digest(self.text.expose()).iter().map(|byte| format!("{byte:02x}")).collect()
+        to_hex(&Sha256::digest(self.text.expose()))
     }
 
     /// The token itself, to be shown once.

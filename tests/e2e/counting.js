@@ -1,15 +1,14 @@
-// Stands before the edge in a test: counts its calls of objects, and says how many there were since it
-// was last asked (`GET /object-calls`).
+// Stands before the edge in a test: counts its calls of objects and what `tally.js` counts, and says how many there were
+// since it was last asked (`GET /counts`).
+import { tally } from "tally.js";
 import Edge, { Account, Directory, Throttle } from "entry.js";
 
 export { Account, Directory, Throttle };
 
-let calls = 0;
-
 const counted = (namespace) =>
   new Proxy(namespace, {
     get(target, name) {
-      if (name === "get") calls += 1;
+      if (name === "get") tally.objectCalls += 1;
       const value = target[name];
       return typeof value === "function" ? value.bind(target) : value;
     },
@@ -17,9 +16,9 @@ const counted = (namespace) =>
 
 export default {
   async fetch(request, env, ctx) {
-    if (new URL(request.url).pathname === "/object-calls") {
-      const response = Response.json(calls);
-      calls = 0;
+    if (new URL(request.url).pathname === "/counts") {
+      const response = Response.json(tally);
+      for (const name of Object.keys(tally)) tally[name] = 0;
       return response;
     }
     const namespaces = ["ACCOUNTS", "DIRECTORIES", "THROTTLES"].map((name) => [name, counted(env[name])]);

@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 
 import { Caller } from "./caller.mjs";
+import { COUNTING } from "./counting.mjs";
 import { openScene } from "./scene.mjs";
 import { completion } from "./upstream.mjs";
 import { eventually } from "./within.mjs";
 
 const LEASE_MS = 1000;
 const SERVICE_TOKEN = "service-token-of-the-leases-suite-0123456789";
-const COUNTING = { entry: ["counting.js", "tests/e2e/counting.js"] };
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const me = (caller) => caller.get("/v1/auth/me");
@@ -226,7 +226,7 @@ describe("what a lease holds", () => {
 });
 
 describe("calls of objects", () => {
-  const calls = async (scene) => (await scene.here().get("/object-calls")).json;
+  const calls = async (scene) => (await scene.here().get("/counts")).json.objectCalls;
 
   test("a leased session or token needs none", async () => {
     const scene = await openPair({ RATE_LIMIT_RPM: "1000000" }, COUNTING);

@@ -129,7 +129,7 @@ async fn discover(backend: &Backend, config: &Config, before: Option<&Catalog>) 
             }
             let complaint = match answer {
                 Ok(answer) => {
-                    let is_understood = discovery.handle_answer(probe, answer.status, &answer.body.to_vec());
+                    let is_understood = discovery.handle_answer(probe, answer.status, &answer.bytes);
                     (!is_understood).then(|| format!("answered {probe} with {} and no list of models", answer.status))
                 }
                 Err(Failure::Timeout | Failure::Deadline) => {

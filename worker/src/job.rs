@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use comind::backend::{Outcome, Served, Ticket, UpstreamFailure, hash};
+use comind::backend::{Completion, Outcome, Served, Ticket, UpstreamFailure, hash};
 use comind::chat::{Relay, Rules};
 use comind::error::{Code, Error};
 use comind::request::InferenceRequest;
@@ -50,8 +50,8 @@ pub(crate) struct Job {
 
 /// What a backend gave.
 pub(crate) enum Reached {
-    /// A whole answer of status 200, to a request for one.
-    Answer(UpstreamAnswer),
+    /// A whole answer of status 200, to a request for one, and what it says.
+    Answer(UpstreamAnswer, Completion),
     /// A stream that has begun.
     Stream(JsValue),
 }
@@ -220,8 +220,13 @@ impl Job {
         };
         match reply {
             Ok(Reply::Stream(opened)) => Ok(Reached::Stream(opened)),
-            Ok(Reply::Answer(answer)) if !self.request.stream && answer.is_json_object() => Ok(Reached::Answer(answer)),
-            Ok(Reply::Answer(answer)) => Err(Miss::refused(&answer)),
+            Ok(Reply::Answer(answer)) => {
+                let is_success = answer.status == 200 && !self.request.stream;
+                match Completion::read(&answer.bytes).filter(|_| is_success) {
+                    Some(completion) => Ok(Reached::Answer(answer, completion)),
+                    None => Err(Miss::refused(&answer)),
+                }
+            }
             Err(failure) => Err(self.lost(backend, failure, sent_ms).await),
         }
     }

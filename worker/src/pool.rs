@@ -106,7 +106,7 @@ pub(crate) async fn is_alive(backend: &Backend, config: &Config, every_ms: u64) 
             let answer = upstream::ask(backend, backend.provider.pulse_path(), &JsValue::UNDEFINED, config).await;
             let sign = match answer {
                 Ok(answer) if answer.status == 200 && backend.provider == Provider::Vllm => {
-                    Sign::Alive(Pulse::read(&answer.body.to_vec()))
+                    Sign::Alive(Pulse::read(&answer.bytes))
                 }
                 Ok(_) | Err(Failure::TooLarge) => Sign::Alive(None),
                 Err(Failure::Timeout | Failure::Deadline) => Sign::Late,

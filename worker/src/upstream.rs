@@ -6,9 +6,7 @@ use comind::backend::{UpstreamFailure, read_failure};
 use comind::error::{Code, Error};
 use comind::request::Edit;
 use comind::retry::parse_retry_after;
-use comind::types::from_json;
 use js_sys::{JsString, Promise, Uint8Array};
-use serde::de::IgnoredAny;
 use wasm_bindgen::prelude::*;
 
 use crate::config::{Backend, Config};
@@ -134,17 +132,13 @@ pub(crate) struct UpstreamAnswer {
     pub status: u16,
     /// Its `Retry-After`.
     pub retry_after_ms: Option<u64>,
-    /// Its body.
+    /// Its body, as the runtime has it.
     pub body: Uint8Array,
+    /// The same, for us.
+    pub bytes: Vec<u8>,
 }
 
 impl UpstreamAnswer {
-    /// Whether it is what a success looks like.
-    pub(crate) fn is_json_object(&self) -> bool {
-        let bytes = self.body.to_vec();
-        self.status == 200 && bytes.trim_ascii_start().starts_with(b"{") && from_json::<IgnoredAny>(&bytes).is_some()
-    }
-
     /// What this answer, not a success, becomes for the caller.
     pub(crate) fn to_failure(&self) -> UpstreamFailure {
         if self.status == 200 {
@@ -153,7 +147,7 @@ impl UpstreamAnswer {
                 "The backend answered something else than was asked for.",
             ));
         }
-        read_failure(self.status, &self.body.to_vec(), self.retry_after_ms)
+        read_failure(self.status, &self.bytes, self.retry_after_ms)
     }
 }
 
@@ -180,7 +174,9 @@ impl Call {
             return Some(Ok(Reply::Stream(value)));
         }
         let retry_after_ms = outcome.retry_after().and_then(|value| parse_retry_after(&value, runtime::now_ms()));
-        Some(Ok(Reply::Answer(UpstreamAnswer { status: outcome.status(), retry_after_ms, body: outcome.body() })))
+        let body = outcome.body();
+        let bytes = body.to_vec();
+        Some(Ok(Reply::Answer(UpstreamAnswer { status: outcome.status(), retry_after_ms, body, bytes })))
     }
 
     /// Ends it: the backend does not live. The next [`poll`](Self::poll) says so.

@@ -68,6 +68,22 @@ fn what_a_backend_says_of_its_load_counts_for_a_while() {
 }
 
 #[test]
+fn old_news_do_not_send_all_isolates_to_the_same_backend() {
+    let ids: Vec<String> = (0..20).map(|at| std::format!("gpu-{at}")).collect();
+    let backends: Vec<Candidate<'_>> = ids.iter().map(|id| Candidate { id, weight: 1 }).collect();
+    let mut counts = [0_u32; 20];
+    for isolate in 0..400 {
+        let mut pool: Pool<()> = pool();
+        for (at, id) in ids.iter().enumerate() {
+            // One has nothing to do, as far as was heard.
+            pool.note_pulse(id, Pulse { load: if at == 3 { 0 } else { 10 }, progress: 0 }, 0);
+        }
+        counts[pool.begin(&backends, None, false, isolate, NEVER, ()).unwrap().0] += 1;
+    }
+    assert!(counts[3] > 20 && counts.iter().all(|&count| count < 80), "{counts:?}");
+}
+
+#[test]
 fn a_conversation_stays_where_it_is_while_there_is_room() {
     let mut pool = pool();
     let backends = of(&[("a", 1), ("b", 1), ("c", 1)]);
@@ -128,6 +144,22 @@ fn one_that_fails_is_left_in_peace_and_tried_again() {
     assert_eq!(pool.standing("bad", 1000), Standing::Open { until_ms: 3000 });
     let places: Vec<usize> = (0..20).map(|_| at(&mut pool, 3000, Outcome::Answered)).collect();
     assert_eq!(places.iter().filter(|&&place| place == 0).count(), 10, "as before");
+}
+
+#[test]
+fn what_is_sent_again_is_not_what_others_are_tried_with() {
+    let mut pool = pool();
+    for id in ["a", "b"] {
+        let (_, ticket) = pool.begin(&of(&[(id, 1)]), None, false, 0, NEVER, ()).unwrap();
+        pool.end(ticket, Outcome::Dead, 0);
+    }
+    let (_, busy) = pool.begin(&of(&[("c", 1)]), None, false, 0, NEVER, ()).unwrap();
+    let all = of(&[("a", 1), ("b", 1), ("c", 1)]);
+    let mut begin = |is_again| pool.begin(&all, None, is_again, 60_000, NEVER, ()).unwrap().0;
+    assert_eq!((begin(false), begin(true)), (0, 2), "the first is a trial, though c has something to do");
+    pool.end(busy, Outcome::Answered, 60_000);
+    let (place, _) = pool.begin(&of(&[("b", 1)]), None, true, 60_000, NEVER, ()).unwrap();
+    assert_eq!(place, 0, "there is no other");
 }
 
 #[test]

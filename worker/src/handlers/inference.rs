@@ -3,13 +3,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use comind::backend::{Outcome, UpstreamFailure, to_base64};
+use comind::backend::{Completion, Outcome, UpstreamFailure, to_base64};
 use comind::chat::fix_completion;
 use comind::error::Error;
 use comind::request::{InferenceRequest, Operation};
-use comind::types::{Usage, from_json};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::future_to_promise;
 
@@ -49,7 +46,7 @@ async fn plain(job: &Job) -> Answer {
     let reached = job.run().await;
     job.exchange.close();
     match reached {
-        Ok(Reached::Answer(answer)) => whole(job, answer),
+        Ok(Reached::Answer(answer, completion)) => whole(job, answer, completion),
         Ok(Reached::Stream(_)) => unasked(job).into(),
         Err(failure) => {
             job.settle_part(Outcome::Left);
@@ -74,12 +71,11 @@ fn unasked(job: &Job) -> UpstreamFailure {
 }
 
 /// A whole answer.
-fn whole(job: &Job, answer: UpstreamAnswer) -> Answer {
-    let bytes = answer.body.to_vec();
-    job.settle(read_usage(&bytes));
+fn whole(job: &Job, answer: UpstreamAnswer, completion: Completion) -> Answer {
+    job.settle(completion.usage);
     let fixed = job.backend().and_then(|backend| {
         let quirks = backend.provider.quirks();
-        let text = core::str::from_utf8(&bytes).ok()?;
+        let text = core::str::from_utf8(&answer.bytes).ok()?;
         match job.request.operation {
             Operation::ChatCompletion if job.request.has_tools && quirks.has_odd_tool_calls => fix_completion(text),
             Operation::Embedding if job.request.wants_base64 && quirks.ignores_base64 => to_base64(text),
@@ -97,7 +93,7 @@ async fn stream(job: Rc<Job>) -> Answer {
     let opening = future_to_promise(async move {
         let failure = match opener.run().await {
             Ok(Reached::Stream(opened)) => return Ok(opened),
-            Ok(Reached::Answer(_)) => unasked(&opener),
+            Ok(Reached::Answer(..)) => unasked(&opener),
             Err(failure) => failure,
         };
         opener.settle_part(Outcome::Left);
@@ -110,16 +106,4 @@ async fn stream(job: Rc<Job>) -> Answer {
     }
     let failure = refusal.take();
     refuse(&job, failure.unwrap_or_else(|| UpstreamFailure::from(&Error::from(Failure::Cut))))
-}
-
-/// What a plain answer says it cost.
-fn read_usage(answer: &[u8]) -> Option<Usage> {
-    #[derive(Deserialize)]
-    struct Completion<'a> {
-        #[serde(borrow)]
-        usage: Option<&'a RawValue>,
-    }
-    let completion: Completion<'_> = from_json(answer)?;
-    // An odd one is the caller's to wonder at: the answer passes all the same.
-    serde_json::from_str(completion.usage?.get()).ok()
 }

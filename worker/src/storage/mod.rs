@@ -16,6 +16,7 @@ pub(crate) mod throttle;
 pub(crate) mod users;
 
 use comind::error::{Code, Error};
+use comind::token::to_hex;
 use js_sys::{JsString, Reflect};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -152,7 +153,7 @@ fn reply<T: Serialize>(outcome: &Outcome<T>) -> Vec<u8> {
 /// typed is not stored. Its first two digits name the object: see [`shard`].
 pub(crate) fn key(kind: &str, subject: &str) -> String {
     let digest = Sha256::new().chain_update(kind).chain_update([0]).chain_update(subject).finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    to_hex(&digest)
 }
 
 /// The name of the object, of 256, that keeps a key.
