@@ -103,7 +103,10 @@ const main :Workerd.Worker = (
   return server(process.env.WORKERD_BIN, ["serve", config], port, {});
 }
 
-/** Portkey's gateway, on Node as its package starts it. */
+/**
+ * Portkey's gateway, on Node as its package starts it; with an older server of Hono's than npm would take, with which its streams
+ * fail (`overrides` in package.json).
+ */
 export async function startPortkey({ upstreams: [upstream] }) {
   const port = await freePort();
   const script = here("../node_modules/@portkey-ai/gateway/build/start-server.js");

@@ -19,7 +19,7 @@ export const streamBody = (chunks, pauseUs = 0) =>
   JSON.stringify({ ...JSON.parse(plainBody), stream: true, max_tokens: chunks, seed: pauseUs });
 
 /** Runs the load, and resolves to its figures: `{ requests, failures, perSecond, wholeUs, firstUs, delayUs, … }`. */
-export async function runLoad(load, mode, { url, headers }, connections, body, seconds) {
+async function runLoad(load, mode, { url, headers }, connections, body, seconds) {
   const lines = Object.entries(headers).map((pair) => pair.join(": "));
   const child = spawn(load, [mode, url, String(connections), String(seconds), ...lines], {
     stdio: ["pipe", "pipe", "inherit"],

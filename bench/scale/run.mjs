@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { startForUsers, startOurs, startUpstream, startWorker } from "../edge/contenders.mjs";
-import { measure, plainBody, residentBytes, runLoad, streamBody } from "../edge/measure.mjs";
+import { measure, plainBody, residentBytes, streamBody } from "../edge/measure.mjs";
 import { machine, median } from "../figures.mjs";
 import { grow } from "./grow.mjs";
 
@@ -22,7 +22,7 @@ const ACTIVE_USERS = 50;
 const BACKENDS = [1, 10, 100];
 const MODELS = [1, 1000];
 const BODY_BYTES = [1_000, 100_000, 4_000_000];
-const STREAMS = [1, 100, 1_000, 5_000];
+const STREAMS = [100, 1_000, 5_000];
 const STREAM_CHUNKS = 8;
 const STREAM_PAUSE_US = 1_000_000;
 
@@ -151,30 +151,38 @@ async function askBodies() {
   await close();
 }
 
-/** Slow streams at once: how many come through whole, what each takes of memory, what a chunk costs. */
+/**
+ * Slow streams at once, each count in a fresh process: how many come through whole, what each takes of memory, what a
+ * chunk costs, its request included.
+ */
 async function askStreams() {
   const upstream = await start(startUpstream(load));
-  for (const count of STREAMS) {
-    process.stderr.write(`${count} streams at once\n`);
-    const ours = await startOurs({ folder: fresh(), upstreams: [upstream.url] });
-    await measure(load, "read", ours, 16, streamBody(20), 1);
-    const before = await residentBytes(ours.pid);
-    const body = streamBody(STREAM_CHUNKS, STREAM_PAUSE_US);
-    const running = measure(load, "read", ours, count, body, 0.5);
-    await new Promise((resolve) => setTimeout(resolve, ((STREAM_CHUNKS - 2) * STREAM_PAUSE_US) / 1000));
-    const during = await residentBytes(ours.pid);
-    const { requests, chunks, cpuMsPerRequest, delayUs } = await running;
-    const lost = count - requests + count * STREAM_CHUNKS - chunks;
-    results.push({
-      question: "streams at once",
-      name: count.toLocaleString("en"),
-      lost,
-      bytesPerStream: count < 100 ? null : (during - before) / count,
-      cpuUsPerChunk: (cpuMsPerRequest * 1000) / STREAM_CHUNKS,
-      lateUs: delayUs,
-    });
-    await ours.stop();
-  }
+  for (const count of STREAMS)
+    for (const [name, starting] of [
+      ["forwarding only", (context) => startWorker("forward.js", context)],
+      ["each chunk through JavaScript", (context) => startWorker("pump.js", context)],
+      ["ours", startOurs],
+    ]) {
+      process.stderr.write(`${count} streams at once: ${name}\n`);
+      const contender = await starting({ folder: fresh(), upstreams: [upstream.url] });
+      open.push(contender);
+      await measure(load, "read", contender, 16, streamBody(20), 1);
+      const before = await residentBytes(contender.pid);
+      const body = streamBody(STREAM_CHUNKS, STREAM_PAUSE_US);
+      const running = measure(load, "read", contender, count, body, 0.5);
+      await new Promise((resolve) => setTimeout(resolve, ((STREAM_CHUNKS - 2) * STREAM_PAUSE_US) / 1000));
+      const during = await residentBytes(contender.pid);
+      const { requests, chunks, cpuMsPerRequest, delayUs } = await running;
+      results.push({
+        question: "streams at once",
+        name: `${count.toLocaleString("en")}, ${name}`,
+        lost: count - requests + count * STREAM_CHUNKS - chunks,
+        bytesPerStream: count < 1000 ? null : (during - before) / count,
+        cpuUsPerChunk: (cpuMsPerRequest * 1000) / STREAM_CHUNKS,
+        lateUs: delayUs,
+      });
+      await contender.stop();
+    }
   await close();
 }
 

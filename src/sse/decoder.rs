@@ -171,7 +171,7 @@ impl Decoder {
         // The data of the open event while it is one line, of this chunk or begun before it.
         let mut lent: Option<&[u8]> = None;
         if !self.line.is_empty() || self.skips_line {
-            let Some(at) = memchr2(b'\n', b'\r', rest) else { return self.hold(rest, None) };
+            let Some(at) = find_line_end(rest) else { return self.hold(rest, None) };
             let (line, tail) = rest.split_at(at);
             self.hold(line, None)?;
             rest = self.skip_terminator(tail);

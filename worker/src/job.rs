@@ -166,17 +166,16 @@ impl Job {
         }
         let serving = catalog.serving(&self.request.model)?;
         let check = |served: &Served| self.request.check_capabilities(&served.capabilities);
-        let able: Vec<&str> =
-            serving.iter().filter(|(_, served)| check(served).is_ok()).map(|(entry, _)| entry.id.as_str()).collect();
-        if able.is_empty() {
+        // Both are in the order of the configuration.
+        let mut able =
+            serving.iter().filter(|(_, served)| check(served).is_ok()).map(|(entry, _)| &entry.id).peekable();
+        if able.peek().is_none() {
             // What the first of them lacks, the caller is told.
             serving.first().map_or(Ok(()), |(_, served)| check(served))?;
         }
-        let candidates: Vec<&Backend> = config
-            .backends
-            .iter()
-            .filter(|backend| able.contains(&backend.id.as_str()) && !tried.contains(&backend.id.as_str()))
-            .collect();
+        let is_able = |backend: &&Backend| able.next_if(|id| **id == backend.id).is_some();
+        let candidates: Vec<&Backend> =
+            config.backends.iter().filter(is_able).filter(|backend| !tried.contains(&backend.id.as_str())).collect();
         if candidates.is_empty() { Err(none_left(None)) } else { Ok(candidates) }
     }
 
