@@ -11,6 +11,8 @@ import { versions } from "../../scripts/versions.mjs";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const START_LIMIT_MS = 120_000;
+// Each contender has one, for the end of this process.
+process.setMaxListeners(0);
 const PATH = "/v1/chat/completions";
 
 const EMAIL = "bench@example.com";
@@ -162,12 +164,12 @@ async function server(program, args, port, headers) {
       throw new Error(`${program} did not start:\n${log}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  const stop = () =>
-    new Promise((resolve) => {
-      child.once("exit", resolve);
-      child.kill("SIGTERM");
-      setTimeout(() => child.kill("SIGKILL"), 2000).unref();
-    });
+  const exited = new Promise((resolve) => child.once("exit", resolve));
+  const stop = () => {
+    child.kill("SIGTERM");
+    setTimeout(() => child.kill("SIGKILL"), 2000).unref();
+    return exited;
+  };
   return { url: url + PATH, headers, pid: child.pid, stop, log: () => log };
 }
 

@@ -28,7 +28,7 @@ const PULSE_MS: u64 = 10_000;
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Way {
     Affinity,
-    LeastUnderWay,
+    LeastBusy,
     Random,
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn run(report: &mut Report) {
     let mut found = BTreeMap::new();
     for (name, way, has_pulse) in [
         ("at random", Way::Random, false),
-        ("least under way", Way::LeastUnderWay, true),
+        ("least under way", Way::LeastBusy, true),
         ("affinity", Way::Affinity, true),
         ("affinity, replicas that say nothing of their load", Way::Affinity, false),
     ] {
