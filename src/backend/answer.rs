@@ -23,16 +23,16 @@ impl Completion {
     pub fn read(answer: &[u8]) -> Option<Self> {
         let mut usage = None;
         let text = core::str::from_utf8(answer).ok()?;
-        let read = Reader::whole(text, |reader| {
-            reader.object(|reader, name| {
-                if name != "usage" {
-                    return reader.skip();
-                }
-                usage = reader.optional_raw()?;
-                Ok(())
-            })
+        // As deep as it likes: nothing here recurses.
+        let mut reader = Reader::within(text, u32::MAX);
+        let read = reader.object(|reader, name| {
+            if name != "usage" {
+                return reader.skip();
+            }
+            usage = reader.optional_raw()?;
+            Ok(())
         });
-        read.ok()?;
+        read.and_then(|()| reader.end()).ok()?;
         Some(Self { usage: usage.and_then(|usage| serde_json::from_str(usage).ok()) })
     }
 }
@@ -57,5 +57,7 @@ mod tests {
             assert_eq!(usage(not), None, "{not}");
         }
         assert_eq!(Completion::read(b"{\"a\":\"\xff\"}"), None);
+        let deep = std::format!(r#"{{"a":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
+        assert_eq!(usage(&deep), Some(None));
     }
 }

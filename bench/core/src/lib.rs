@@ -1,6 +1,6 @@
 //! The work that is timed: each job done by the core and by other crates, on the same bytes, natively and in wasm.
 //!
-//! A job gives a number that depends on everything it read, and all who do it must give the same.
+//! A job gives a number that depends on everything it read; in wasm it must be the one that it was natively.
 
 mod body;
 mod sse;
