@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules
 setup = @scripts/setup.sh
 env = @source scripts/env.sh &&
 
-.PHONY: help setup run user build edge pkg www fmt lint no-std test-core simulate vectors test-edge edge-test pkg-test \
+.PHONY: help setup run user build edge pkg www fmt lint no-std test-core simulate vectors test-edge test-fuzz fuzz edge-test pkg-test \
 	console-test deploy-check run-test e2e test test-backends bench bench-auth bench-client docs sizes clean
 
 help: ## print this
@@ -40,7 +40,7 @@ www: ## www/dist: the console
 
 fmt: ## format Rust and JavaScript
 	$(setup) npm
-	$(env) cargo fmt --all && for crate in bench/core bench/edge/load; do cargo fmt --manifest-path $$crate/Cargo.toml; done && prettier --write --log-level warn .
+	$(env) cargo fmt --all && for crate in bench/core bench/edge/load tests/fuzz; do cargo fmt --manifest-path $$crate/Cargo.toml; done && prettier --write --log-level warn .
 
 lint: ## formatting, clippy, shellcheck, the repository's rules
 	$(setup) base wasm npm lint
@@ -65,6 +65,14 @@ vectors: ## event-stream vectors, natively and in wasm: FILE= for one file
 test-edge: ## the edge's unit tests
 	$(setup) base
 	$(env) cargo test -p comind-edge --lib
+
+test-fuzz: ## the fuzzed readers of foreign bytes for a moment, on any compiler
+	$(setup) base
+	$(env) cargo test -p comind-edge --test fuzz
+
+fuzz: ## the same under libFuzzer and the address sanitizer: SECONDS_EACH=600 TARGETS="sse jwt"
+	$(setup) base fuzz
+	@scripts/fuzz.sh $(TARGETS)
 
 edge-test: edge ## the edge over HTTP in workerd, against a scripted backend
 	$(setup) openai

@@ -23,6 +23,8 @@ tools=$COMIND_CACHE/tools
 export WASM_BINDGEN_BIN=$tools/wasm-bindgen-cli-$WASM_BINDGEN_VERSION/bin/wasm-bindgen
 export WORKER_BUILD_BIN=$tools/worker-build-$WORKER_BUILD_VERSION/bin/worker-build
 export WASM_PACK_BIN=$tools/wasm-pack-$WASM_PACK_VERSION/bin/wasm-pack
+export CARGO_FUZZ_BIN=$tools/cargo-fuzz-$CARGO_FUZZ_VERSION/bin/cargo-fuzz
+export CARGO_DENY_BIN=$tools/cargo-deny-$CARGO_DENY_VERSION/bin/cargo-deny
 export WASM_OPT_BIN=$modules/.bin/wasm-opt
 # The packages' own programs, not their launchers, which npm's install scripts would have to finish.
 export ESBUILD_BIN=$modules/@esbuild/linux-$platform/bin/esbuild

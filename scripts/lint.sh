@@ -18,7 +18,7 @@ wasm=wasm32-unknown-unknown
 
 check "repository rules" scripts/rules.sh
 check "rustfmt" cargo fmt --all --check
-for crate in bench/core bench/edge/load; do
+for crate in bench/core bench/edge/load tests/fuzz; do
   check "rustfmt, $crate" cargo fmt --check --manifest-path "$crate/Cargo.toml"
 done
 check "prettier" prettier --check --log-level warn .

@@ -10,12 +10,13 @@
 #   model     llama.cpp's server and a small model     openai    Python: the official client, PyJWT
 #   chromium  the browser of the console's tests       lint      shellcheck
 #   firefox   the package's other browser              bench     what the benchmarks compare with
-#   docs      typedoc
+#   docs      typedoc                                  deny      cargo-deny
 #
-# And only where named, for `make test-backends` and `make bench`:
+# And only where named, for `make test-backends`, `make bench` and `make fuzz`:
 #
 #   minilm    an embedding model                       ollama    Ollama's server
 #   vllm      vLLM for CPU, 6 GB                       litellm   LiteLLM's proxy
+#   fuzz      cargo-fuzz and a nightly compiler
 set -euo pipefail
 # shellcheck source=scripts/env.sh
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
@@ -30,7 +31,7 @@ source "$COMIND_ROOT/scripts/setup/packages.sh"
 # shellcheck source=scripts/setup/backends.sh
 source "$COMIND_ROOT/scripts/setup/backends.sh"
 
-all_parts=(base wasm no-std tools npm model openai chromium firefox lint bench docs)
+all_parts=(base wasm no-std tools npm model openai chromium firefox lint bench docs deny)
 parts=("$@")
 [ ${#parts[@]} -gt 0 ] || parts=("${all_parts[@]}")
 

@@ -8,6 +8,7 @@ const SUITES = [
   "simulate",
   "vectors",
   "test-edge",
+  "test-fuzz",
   "deploy-check",
   "run-test",
   "edge-test",

@@ -21,6 +21,7 @@
 //! - [`retry`], [`limit`] and [`lease`] do arithmetic: when to try again, who has had enough, how long
 //!   an answer about that holds; [`date`] is the calendar they need.
 #![no_std]
+#![forbid(unsafe_code)]
 
 #[cfg_attr(feature = "typescript", macro_use)] // what derives TypeScript writes `format!`
 extern crate alloc;

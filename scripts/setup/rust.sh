@@ -49,6 +49,17 @@ add_tools() {
   rm -rf "$COMIND_CACHE/tools/build"
 }
 
+has_fuzz() { [ -x "$CARGO_FUZZ_BIN" ] && has_nightly; }
+has_nightly() { rustup run nightly rustc --version >/dev/null 2>&1; }
+add_fuzz() {
+  has_nightly || step "rustup toolchain install nightly" timeout 600 rustup toolchain install --profile minimal nightly
+  command -v g++ >/dev/null || apt_install g++
+  cargo_tool cargo-fuzz "$CARGO_FUZZ_VERSION" "$CARGO_FUZZ_BIN"
+}
+
+has_deny() { [ -x "$CARGO_DENY_BIN" ]; }
+add_deny() { cargo_tool cargo-deny "$CARGO_DENY_VERSION" "$CARGO_DENY_BIN"; }
+
 # One build folder for all of them: they share most of their dependencies.
 cargo_tool() {
   [ -x "$3" ] || step "cargo install $1 $2 (minutes, once)" cargo_install "$1" "$2"

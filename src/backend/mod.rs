@@ -42,6 +42,9 @@ pub enum Provider {
 }
 
 impl Provider {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Vllm, Self::Ollama, Self::LlamaCpp, Self::OpenAi];
+
     /// The spelling in `BACKENDS`, and `owned_by` of the models it serves.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

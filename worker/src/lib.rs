@@ -29,7 +29,7 @@ use std::rc::Rc;
 use worker::web_sys::{Request, Response};
 use worker::{Context, Env, event};
 
-pub use config::{SETTINGS, Setting, complaint};
+pub use config::{SETTINGS, Setting, complaint, complaint_about};
 
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, ctx: Context) -> worker::Result<Response> {

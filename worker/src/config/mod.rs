@@ -318,12 +318,22 @@ thread_local! {
 /// that the runtime refuses to run rather than answer every request with an error.
 #[wasm_bindgen]
 pub fn complaint() -> Option<String> {
-    read().err().map(|invalid| invalid.to_string())
+    complaint_about(lookup)
+}
+
+/// What is wrong with the settings that `lookup` gives by name, in a sentence that begins with the variable.
+///
+/// ```
+/// let lookup = |name: &str| (name == "BACKENDS").then(|| "[]".to_owned());
+/// assert_eq!(comind_edge::complaint_about(lookup).unwrap().split(' ').next(), Some("JWT_SECRET"));
+/// ```
+pub fn complaint_about(lookup: impl Fn(&str) -> Option<String>) -> Option<String> {
+    Config::parse(lookup).err().map(|invalid| invalid.to_string())
 }
 
 /// The settings in force: read from the bindings once.
 pub(crate) fn current() -> Rc<Config> {
-    let read = || match read() {
+    let read = || match Config::parse(lookup) {
         Ok(config) => Rc::new(config),
         // Not reached: the module did not start.
         Err(invalid) => wasm_bindgen::throw_str(&invalid.to_string()),
@@ -331,8 +341,8 @@ pub(crate) fn current() -> Rc<Config> {
     CURRENT.with(|current| Rc::clone(current.get_or_init(read)))
 }
 
-fn read() -> Result<Config, Invalid> {
-    Config::parse(|name| ENV.with(|env| Reflect::get(env, &JsString::from(name)).ok()?.as_string()))
+fn lookup(name: &str) -> Option<String> {
+    ENV.with(|env| Reflect::get(env, &JsString::from(name)).ok()?.as_string())
 }
 
 #[cfg(test)]
