@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules
 setup = @scripts/setup.sh
 env = @source scripts/env.sh &&
 
-.PHONY: help setup run user build edge pkg www fmt lint no-std test-core simulate vectors test-edge test-fuzz fuzz edge-test pkg-test \
+.PHONY: help setup run user build edge pkg www fmt lint no-std test-core openapi simulate vectors test-edge test-fuzz fuzz edge-test pkg-test \
 	console-test deploy-check run-test e2e test test-backends bench bench-auth bench-client docs sizes clean
 
 help: ## print this
@@ -52,7 +52,11 @@ no-std: ## the core builds without std and names no clock, dice, I/O or JavaScri
 
 test-core: ## the core's unit tests, and how often it asks for memory
 	$(setup) base
-	$(env) cargo test -p comind --lib --features typescript && cargo test -p comind --test allocations
+	$(env) cargo test -p comind --lib --example openapi --features contract && cargo test -p comind --test allocations
+
+openapi: ## writes worker/openapi.json and docs/api.md from the core's tables and types
+	$(setup) base
+	$(env) cargo run --quiet -p comind --features contract --example openapi
 
 simulate: ## docs/scale.md: admission, affinity and retries of the core on a thousand isolates
 	$(setup) base

@@ -36,6 +36,6 @@ wasm2js "$work/plain/low.wasm" "${features[@]}" -Oz -o "$work/plain/core_asm.js"
 cmp -s "$work/simd/core_bg.js" "$work/plain/core_bg.js" || { echo "the two cores want different glue" >&2; exit 1; }
 esbuild --minify --format=esm "$work/plain/core_asm.js" --outfile="$out/core_asm.js" --log-level=error
 
-cargo run --quiet -p comind --features typescript --example contract -- "$out"
+cargo run --quiet -p comind --features contract --example contract -- "$out"
 prettier --log-level warn --write "$out/types.d.ts" "$out/contract.js"
 cp ../CHANGELOG.md .

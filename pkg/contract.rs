@@ -12,9 +12,9 @@ use comind::route::Route;
 use comind::types::{self, chat};
 use ts_rs::{Config, TS};
 
-/// What a client has no use for: the operator's routes.
+/// What a client has no use for: the operator's and the auditor's routes.
 fn is_for_clients(route: Route) -> bool {
-    route.need() != Need::Service
+    route.need() != Need::Service && !matches!(route, Route::AuditLogs | Route::OpenApi)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -14,7 +14,7 @@ stamps=target/stamps
 
 core="Cargo.toml Cargo.lock .cargo src scripts/build.sh scripts/versions scripts/env.sh tests/package-lock.json"
 declare -A inputs output
-inputs[edge]="$core worker/Cargo.toml worker/src"
+inputs[edge]="$core worker/Cargo.toml worker/src worker/openapi.json"
 inputs[pkg]="$core pkg/Cargo.toml pkg/src pkg/contract.rs pkg/build.sh CHANGELOG.md"
 inputs[www]="${inputs[pkg]} pkg www/src www/styles www/_headers www/build.mjs www/index.html www/favicon.svg www/package-lock.json"
 output[edge]=worker/build/index.js

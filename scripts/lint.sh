@@ -24,7 +24,7 @@ done
 check "prettier" prettier --check --log-level warn .
 # shellcheck disable=SC2046 # a list of words
 check "shellcheck" shellcheck $(shell_scripts)
-check "clippy, core" cargo clippy --quiet -p comind --all-targets --features typescript -- -D warnings
+check "clippy, core" cargo clippy --quiet -p comind --all-targets --features contract -- -D warnings
 check "clippy, edge" cargo clippy --quiet -p comind-edge --target $wasm -- -D warnings
 check "clippy, edge's tests" cargo clippy --quiet -p comind-edge --all-targets -- -D warnings
 check "clippy, client" cargo clippy --quiet -p comind-client --target $wasm -- -D warnings

@@ -7,6 +7,7 @@ export const SECRETS = [
   "ADMIN_PASSWORD",
   "SERVICE_TOKEN",
   "MAIL_PASSWORD",
+  "OTEL_EXPORTER_OTLP_HEADERS",
 ];
 
 /** Every setting: the environment variables that `make run` hands on when they are there. */
@@ -58,6 +59,11 @@ export const SETTINGS = [
   "CLIENT_IP_HEADER",
   "LOGIN_FREE_FAILURES",
   "LOGIN_MAX_DELAY_SECS",
+  "AUDIT_RETENTION_DAYS",
+  "AUDIT_LIMIT_EVENTS",
+  "REQUEST_LOG",
+  "OTEL_EXPORTER_OTLP_ENDPOINT",
+  "OTEL_TRACES_SAMPLER_ARG",
 ];
 
 /**

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 
 /** Of the wasm, gzipped: what a cold start reads. */
-const BUDGET_BYTES = 384_000;
+const BUDGET_BYTES = 425_000;
 
 const kB = (bytes) => `${(bytes / 1000).toFixed(1)} kB`.padStart(10);
 console.log(`${"edge".padEnd(24)}${"raw".padStart(10)}${"gzip".padStart(10)}`);

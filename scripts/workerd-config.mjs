@@ -7,6 +7,7 @@ export const OBJECTS = {
   ACCOUNTS: { className: "Account", uniqueKey: "comind-account" },
   DIRECTORIES: { className: "Directory", uniqueKey: "comind-directory" },
   THROTTLES: { className: "Throttle", uniqueKey: "comind-throttle" },
+  AUDIT: { className: "Audit", uniqueKey: "comind-audit" },
 };
 
 /** Whether the wrangler.toml beside the worker asks for more than the defaults of the date. */

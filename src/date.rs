@@ -18,6 +18,38 @@ pub fn to_iso_8601(unix_secs: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", secs / 3600, secs / 60 % 60, secs % 60)
 }
 
+/// Unix milliseconds as ISO 8601 in UTC: `2026-11-22T21:42:01.250Z`.
+#[must_use]
+pub fn to_iso_8601_ms(unix_ms: u64) -> String {
+    let mut text = to_iso_8601(unix_ms / 1000);
+    text.pop();
+    text.push_str(&format!(".{:03}Z", unix_ms % 1000));
+    text
+}
+
+/// Reads a day or an instant in UTC, ISO 8601: `2026-11-22`, `2026-11-22T21:42:01Z`, `2026-11-22T21:42:01.250Z`.
+/// Gives Unix milliseconds, of a day its beginning; `None` for anything else, and before 1970.
+#[must_use]
+pub fn parse_iso_8601(text: &str) -> Option<u64> {
+    let (date, time) = text.split_once('T').map_or((text, None), |(date, time)| (date, Some(time)));
+    let mut parts = date.split('-');
+    let (year, month, day) = (number(parts.next()?, 4)?, number(parts.next()?, 2)?, number(parts.next()?, 2)?);
+    let in_range = parts.next().is_none() && year >= 1970 && (1..=12).contains(&month) && (1..=31).contains(&day);
+    let days = in_range.then(|| days_from_civil(year, month, day))?;
+    // There are months without a 31st.
+    if civil_from_days(days) != (year, month, day) {
+        return None;
+    }
+    let day_ms = days * SECS_PER_DAY * 1000;
+    let Some(time) = time else { return Some(day_ms) };
+    let (time, fraction) = time.strip_suffix('Z')?.split_once('.').unwrap_or((time.strip_suffix('Z')?, "000"));
+    let mut clock = time.split(':');
+    let (hour, minute, second) = (number(clock.next()?, 2)?, number(clock.next()?, 2)?, number(clock.next()?, 2)?);
+    let is_time = clock.next().is_none() && hour < 24 && minute < 60 && second <= 60;
+    let time_ms = (hour * 3600 + minute * 60 + second) * 1000 + number(fraction, 3)?;
+    is_time.then_some(day_ms + time_ms)
+}
+
 /// Unix seconds as the date of a mail (RFC 5322 §3.3): `Sun, 22 Nov 2026 21:42:01 +0000`.
 #[must_use]
 pub fn to_rfc_5322(unix_secs: u64) -> String {
@@ -92,6 +124,33 @@ mod tests {
         assert_eq!(to_iso_8601(951_782_400), "2000-02-29T00:00:00Z");
         assert_eq!(to_iso_8601(1_795_383_721), "2026-11-22T21:42:01Z");
         assert_eq!(to_iso_8601(4_107_542_400), "2100-03-01T00:00:00Z");
+    }
+
+    #[test]
+    fn an_instant_goes_there_and_back() {
+        for unix_ms in [0, 1, 951_782_399_999, 951_782_400_000, 1_795_383_721_250] {
+            assert_eq!(parse_iso_8601(&to_iso_8601_ms(unix_ms)), Some(unix_ms));
+        }
+        assert_eq!(parse_iso_8601("2026-11-22"), Some(1_795_305_600_000));
+        assert_eq!(parse_iso_8601("2026-11-22T21:42:01Z"), Some(1_795_383_721_000));
+        for text in [
+            "",
+            "2026",
+            "2026-11",
+            "2026-13-01",
+            "2026-02-30",
+            "2026-00-01",
+            "1969-12-31",
+            "2026-11-22T",
+            "2026-11-22T21:42:01",
+            "2026-11-22T24:00:00Z",
+            "2026-11-22T21:42:01.25Z",
+            "2026-11-22 21:42:01Z",
+            "2026-11-22T21:42:01ZZ",
+            "+026-11-22",
+        ] {
+            assert_eq!(parse_iso_8601(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -16,21 +16,24 @@
 //! - [`sse`] decodes and encodes event streams; [`chat`] turns chunks into one message and
 //!   watches a stream pass by.
 //! - [`route`] is the table of what the edge serves and what each route asks of its caller.
-//! - [`account`] has the rules for addresses, passwords and one-time codes, and who a user is.
-//! - [`trace`] ties the parts of one request together, and says how long each took.
+//! - [`account`] has the rules for addresses, passwords and one-time codes, and who a user is; [`audit`] is what is
+//!   remembered of what happens to accounts.
+//! - [`trace`] ties the parts of one request together, and says how long each took; [`telemetry`] is what is
+//!   told of it: metrics, a line of the log, spans.
 //! - [`retry`], [`limit`] and [`lease`] do arithmetic: when to try again, who has had enough, how long
 //!   an answer about that holds; [`date`] is the calendar they need.
 #![no_std]
 #![forbid(unsafe_code)]
 
-#[cfg_attr(feature = "typescript", macro_use)] // what derives TypeScript writes `format!`
+#[cfg_attr(feature = "contract", macro_use)] // what derives TypeScript writes `format!`
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
-#[cfg(all(feature = "typescript", not(test)))] // what derives TypeScript names it
+#[cfg(all(feature = "contract", not(test)))] // what derives TypeScript names it
 extern crate std;
 
 pub mod account;
+pub mod audit;
 pub mod auth;
 pub mod backend;
 pub mod chat;
@@ -46,6 +49,7 @@ pub mod retry;
 pub mod route;
 pub mod secret;
 pub mod sse;
+pub mod telemetry;
 pub mod token;
 pub mod trace;
 pub mod types;

@@ -71,6 +71,12 @@ macro_rules! routes {
                 match self { $(Self::$name => $path,)+ }
             }
 
+            /// What it does, in a sentence.
+            #[must_use]
+            pub const fn summary(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc,)+),)+ }
+            }
+
             /// What it asks of its caller.
             #[must_use]
             pub const fn need(self) -> Need {
@@ -85,6 +91,8 @@ routes! {
     Health = Get "/health", Need::Public;
     /// What has been counted, for a monitor.
     Metrics = Get "/metrics", Need::Service;
+    /// This interface, as OpenAPI describes it.
+    OpenApi = Get "/openapi.json", Need::Public;
     /// Sign in.
     Login = Post "/v1/auth/login", Need::Public;
     /// Buy the next pair of tokens.
@@ -145,6 +153,8 @@ routes! {
     RevokeApiToken = Delete "/v1/api-tokens/{id}", Need::Session;
     /// Put a new personal access token in the place of one.
     RotateApiToken = Post "/v1/api-tokens/{id}/rotate", Need::Session;
+    /// What happened to accounts, tokens and passwords.
+    AuditLogs = Get "/v1/admin/audit-logs", Need::Session;
 }
 
 impl Route {

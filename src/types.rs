@@ -7,14 +7,14 @@ use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
-#[cfg(feature = "typescript")]
+#[cfg(feature = "contract")]
 use alloc::{borrow::ToOwned, string::ToString}; // for what `TS` derives
 
 use serde::{Deserialize, Serialize};
 
 use crate::secret::Secret;
 
-#[cfg(feature = "typescript")]
+#[cfg(feature = "contract")]
 pub mod chat;
 
 /// A value as JSON text. The shapes of this module cannot fail to serialise: their maps have string keys.
@@ -33,6 +33,7 @@ pub fn from_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
 
 /// `{"error":{…}}`: the body of every failure, on every route and method.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "contract", derive(schemars::JsonSchema))]
 pub struct ErrorBody<'a> {
     /// The failure.
     #[serde(borrow)]
@@ -41,6 +42,7 @@ pub struct ErrorBody<'a> {
 
 /// The inside of an [`ErrorBody`].
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "contract", derive(schemars::JsonSchema))]
 pub struct ErrorDetail<'a> {
     /// One sentence for a person.
     #[serde(borrow)]
@@ -61,7 +63,7 @@ pub struct ErrorDetail<'a> {
 
 /// `{"status":"ok"}`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "contract", derive(ts_rs::TS, schemars::JsonSchema))]
 pub struct Health {
     /// `ok` while the edge answers at all.
     pub status: Cow<'static, str>,
@@ -69,16 +71,16 @@ pub struct Health {
 
 /// The answer to a sign-in.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "contract", derive(ts_rs::TS, schemars::JsonSchema))]
 pub struct LoginResponse {
     /// A JWT for `Authorization: Bearer`.
-    #[cfg_attr(feature = "typescript", ts(type = "string"))]
+    #[cfg_attr(feature = "contract", ts(type = "string"), schemars(with = "String"))]
     pub access_token: Secret,
     /// A JWT that buys the next pair.
-    #[cfg_attr(feature = "typescript", ts(type = "string"))]
+    #[cfg_attr(feature = "contract", ts(type = "string"), schemars(with = "String"))]
     pub refresh_token: Secret,
     /// `bearer`.
-    #[cfg_attr(feature = "typescript", ts(type = "\"bearer\""))]
+    #[cfg_attr(feature = "contract", ts(type = "\"bearer\""))]
     pub token_type: Cow<'static, str>,
     /// Life of the access token, in seconds.
     pub expires_in: u64,
@@ -88,7 +90,7 @@ pub struct LoginResponse {
 
 /// A user, as sign-in shows one.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "contract", derive(ts_rs::TS, schemars::JsonSchema))]
 pub struct User {
     /// `user_…`.
     pub id: String,
@@ -106,10 +108,10 @@ pub struct User {
 
 /// `{"object":"list","data":[…]}`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "contract", derive(ts_rs::TS, schemars::JsonSchema))]
 pub struct List<T> {
     /// `list`.
-    #[cfg_attr(feature = "typescript", ts(type = "\"list\""))]
+    #[cfg_attr(feature = "contract", ts(type = "\"list\""))]
     pub object: Cow<'static, str>,
     /// The items.
     pub data: Vec<T>,
@@ -125,12 +127,12 @@ impl<T> List<T> {
 
 /// One model.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "contract", derive(ts_rs::TS, schemars::JsonSchema))]
 pub struct Model {
     /// The name to ask for it by; may hold slashes.
     pub id: String,
     /// `model`.
-    #[cfg_attr(feature = "typescript", ts(type = "\"model\""))]
+    #[cfg_attr(feature = "contract", ts(type = "\"model\""))]
     pub object: Cow<'static, str>,
     /// Unix seconds.
     pub created: u64,
@@ -140,7 +142,7 @@ pub struct Model {
 
 /// What a model or backend can do.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "contract", derive(ts_rs::TS, schemars::JsonSchema))]
 #[serde(default)]
 pub struct Capabilities {
     /// `/v1/chat/completions`.
@@ -209,7 +211,7 @@ impl StatedCapabilities {
 
 /// Whether a backend answers.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "contract", derive(ts_rs::TS, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// It answers.
@@ -222,7 +224,7 @@ pub enum Status {
 
 /// One backend in the answer of `/v1/backends`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "contract", derive(ts_rs::TS, schemars::JsonSchema))]
 pub struct BackendSummary {
     /// Its id in the configuration.
     pub id: String,
@@ -236,7 +238,7 @@ pub struct BackendSummary {
 
 /// One backend in the answer of `/v1/backends/health`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "contract", derive(ts_rs::TS, schemars::JsonSchema))]
 pub struct BackendHealth {
     /// Its kind: `vllm`, `ollama`, `llamacpp`, `openai`.
     pub provider: String,
@@ -252,7 +254,7 @@ pub struct BackendHealth {
 
 /// `{"backends":[…]}`: the answer of `/v1/backends/health`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "contract", derive(ts_rs::TS, schemars::JsonSchema))]
 pub struct BackendsHealth {
     /// One a backend, in the order of the configuration.
     pub backends: Vec<BackendHealth>,
@@ -260,7 +262,7 @@ pub struct BackendsHealth {
 
 /// One backend in the answer of `/v1/capabilities`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "contract", derive(ts_rs::TS, schemars::JsonSchema))]
 pub struct BackendCapabilities {
     /// Its kind: `vllm`, `ollama`, `llamacpp`, `openai`.
     pub provider: String,
@@ -276,7 +278,7 @@ pub struct BackendCapabilities {
 
 /// One model in a [`BackendCapabilities`].
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "contract", derive(ts_rs::TS, schemars::JsonSchema))]
 pub struct ModelCapabilities {
     /// The model's id.
     pub id: String,
@@ -286,7 +288,7 @@ pub struct ModelCapabilities {
 
 /// A personal access token as a list shows it: never with its secret.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "contract", derive(ts_rs::TS, schemars::JsonSchema))]
 pub struct ApiToken {
     /// The token's id, the public half of it.
     pub id: String,
@@ -308,7 +310,7 @@ pub struct ApiToken {
 
 /// `{"scopes":[…],"is_admin":false}`: what a token of this user may be given.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "contract", derive(ts_rs::TS, schemars::JsonSchema))]
 pub struct ScopeList {
     /// The scopes' spellings.
     pub scopes: Vec<Cow<'static, str>>,
@@ -318,7 +320,7 @@ pub struct ScopeList {
 
 /// What a completion cost, in tokens.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "contract", derive(ts_rs::TS, schemars::JsonSchema))]
 #[serde(default)]
 pub struct Usage {
     /// Tokens of the prompt.

@@ -1,7 +1,7 @@
 // Where the runtime enters: the settings are checked before anything is served. A throw of wasm's own
 // would reach the operator as `Critical error`; this one says which variable is wrong.
 import { DurableObject } from "cloudflare:workers";
-import Edge, { AccountTables, DirectoryTables, ThrottleTables } from "./build/index.js";
+import Edge, { AccountTables, AuditTables, DirectoryTables, ThrottleTables } from "./build/index.js";
 
 // Every wait of wasm's ends in a microtask, and workerd's own way to ask for one costs 27 times a promise's.
 globalThis.queueMicrotask = (run) => void Promise.resolve().then(run);
@@ -28,4 +28,5 @@ const objectOf = (Tables) =>
 export class Account extends objectOf(AccountTables) {}
 export class Directory extends objectOf(DirectoryTables) {}
 export class Throttle extends objectOf(ThrottleTables) {}
+export class Audit extends objectOf(AuditTables) {}
 export { Edge as default };

@@ -73,10 +73,11 @@ extract_model() {
 }
 
 openai_packages=("openai==$OPENAI_PY_VERSION" "pyjwt==$PYJWT_VERSION" "cryptography==$CRYPTOGRAPHY_VERSION"
-  "aiosmtpd==$AIOSMTPD_VERSION" "langchain-openai==$LANGCHAIN_OPENAI_VERSION" "llm==$LLM_VERSION")
+  "aiosmtpd==$AIOSMTPD_VERSION" "langchain-openai==$LANGCHAIN_OPENAI_VERSION" "llm==$LLM_VERSION"
+  "prometheus-client==$PROMETHEUS_CLIENT_VERSION" "opentelemetry-proto==$OPENTELEMETRY_PROTO_VERSION")
 has_openai() { has_python_packages "$(python_folder "$COMIND_OPENAI_PYTHON")" "${openai_packages[@]}"; }
 add_openai() {
-  step "openai, LangChain, llm, PyJWT and a mail server for Python" python_packages "$(python_folder "$COMIND_OPENAI_PYTHON")" "${openai_packages[@]}"
+  step "openai, LangChain, llm, PyJWT, Prometheus, OpenTelemetry and a mail server for Python" python_packages "$(python_folder "$COMIND_OPENAI_PYTHON")" "${openai_packages[@]}"
 }
 
 has_litellm() { has_python_packages "$(python_folder "$COMIND_LITELLM")" "litellm[proxy]==$LITELLM_VERSION"; }

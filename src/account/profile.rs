@@ -56,7 +56,13 @@ impl Profile {
     /// Whether the user has the `admin` privilege.
     #[must_use]
     pub fn is_admin(&self) -> bool {
-        self.privileges.iter().any(|privilege| privilege == "admin")
+        self.has_privilege("admin")
+    }
+
+    /// Whether the user has a privilege.
+    #[must_use]
+    pub fn has_privilege(&self, name: &str) -> bool {
+        self.privileges.iter().any(|privilege| privilege == name)
     }
 
     /// Whether the user belongs to one of these organizations.

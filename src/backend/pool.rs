@@ -246,7 +246,7 @@ impl<T> Pool<T> {
                 backend: id,
                 tally: backend.map(|backend| backend.tally).unwrap_or_default(),
                 under_way: backend.map_or(0, |backend| backend.count),
-                is_closed: self.standing(id, now_ms) == Standing::Closed,
+                standing: self.standing(id, now_ms),
             }
         };
         metrics::render(&ids.map(to_row).collect::<Vec<_>>(), self.spent_retries)

@@ -8,6 +8,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ts_rs::TS;
@@ -15,7 +16,7 @@ use ts_rs::TS;
 use super::Usage;
 
 /// What a message says, and who says it.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[serde(tag = "role", rename_all = "lowercase")]
 #[ts(optional_fields)]
 pub enum Message {
@@ -64,7 +65,7 @@ pub enum Message {
 }
 
 /// A text, or several.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[serde(untagged)]
 pub enum TextContent {
     /// One text.
@@ -74,7 +75,7 @@ pub enum TextContent {
 }
 
 /// A text, or parts of several kinds.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[serde(untagged)]
 pub enum Content {
     /// One text.
@@ -84,7 +85,7 @@ pub enum Content {
 }
 
 /// `{"type":"text","text":"…"}`.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 pub struct TextPart {
     /// Always `text`.
     #[serde(rename = "type")]
@@ -95,7 +96,7 @@ pub struct TextPart {
 }
 
 /// A part of a message, told apart by its `type`.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ContentPart {
     /// Text.
@@ -111,7 +112,7 @@ pub enum ContentPart {
 }
 
 /// `{"url":"data:image/png;base64,…"}`.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[ts(optional_fields)]
 pub struct ImageUrl {
     /// An `https:` or `data:` URL.
@@ -121,7 +122,7 @@ pub struct ImageUrl {
 }
 
 /// How closely to look at an image.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum Detail {
     /// As the server likes.
@@ -133,7 +134,7 @@ pub enum Detail {
 }
 
 /// Who answers.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum Answerer {
     /// The model.
@@ -141,7 +142,7 @@ pub enum Answerer {
 }
 
 /// What can be called.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum ToolKind {
     /// A function of the caller's.
@@ -149,7 +150,7 @@ pub enum ToolKind {
 }
 
 /// A function that the model may call.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 pub struct Tool {
     /// Always `function`.
     #[serde(rename = "type")]
@@ -159,7 +160,7 @@ pub struct Tool {
 }
 
 /// What a model is told of a function.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[ts(optional_fields)]
 pub struct FunctionDefinition {
     /// Its name.
@@ -174,17 +175,17 @@ pub struct FunctionDefinition {
 }
 
 /// A JSON Schema.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[ts(type = "Record<string, unknown>")]
 pub struct Schema(pub Value);
 
 /// What servers differ in.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[ts(type = "unknown")]
 pub struct Anything(pub Value);
 
 /// A call that a model made, told apart by its `type`.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToolCall {
     /// A function of the caller's.
@@ -197,7 +198,7 @@ pub enum ToolCall {
 }
 
 /// A function and its arguments.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 pub struct FunctionCall {
     /// Its name.
     pub name: String,
@@ -206,7 +207,7 @@ pub struct FunctionCall {
 }
 
 /// Why a choice ended.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
     /// The model was done, or met a stop sequence.
@@ -222,7 +223,7 @@ pub enum FinishReason {
 }
 
 /// A whole answer.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[ts(optional_fields)]
 pub struct ChatCompletion {
     /// The server's name for it.
@@ -245,7 +246,7 @@ pub struct ChatCompletion {
 }
 
 /// One of the answers.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[ts(optional_fields)]
 pub struct ChatCompletionChoice {
     /// Its place.
@@ -261,7 +262,7 @@ pub struct ChatCompletionChoice {
 }
 
 /// What a model answered.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[ts(optional_fields)]
 pub struct ChatCompletionMessage {
     /// Always `assistant`.
@@ -285,7 +286,7 @@ pub struct ChatCompletionMessage {
 }
 
 /// Probabilities by token.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[ts(optional_fields)]
 pub struct Logprobs {
     /// Of the content.
@@ -297,7 +298,7 @@ pub struct Logprobs {
 }
 
 /// One token's probability.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[ts(optional_fields)]
 pub struct TokenLogprob {
     /// The token.
@@ -312,7 +313,7 @@ pub struct TokenLogprob {
 }
 
 /// A piece of an answer.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[ts(optional_fields)]
 pub struct ChatCompletionChunk {
     /// The server's name for the answer.
@@ -335,7 +336,7 @@ pub struct ChatCompletionChunk {
 }
 
 /// What one of the answers has grown by.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[ts(optional_fields)]
 pub struct ChatCompletionChunkChoice {
     /// Its place.
@@ -351,7 +352,7 @@ pub struct ChatCompletionChunkChoice {
 }
 
 /// New text, in one of its kinds.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[ts(optional_fields)]
 pub struct Delta {
     /// In the first chunk.
@@ -373,7 +374,7 @@ pub struct Delta {
 }
 
 /// More of a call.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[ts(optional_fields)]
 pub struct ToolCallDelta {
     /// Which call.
@@ -388,7 +389,7 @@ pub struct ToolCallDelta {
 }
 
 /// More of a function call.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[ts(optional_fields)]
 pub struct FunctionDelta {
     /// In its first piece.
@@ -398,7 +399,7 @@ pub struct FunctionDelta {
 }
 
 /// A text continued; a piece of it when it streams.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[ts(optional_fields)]
 pub struct Completion {
     /// The server's name for it.
@@ -418,7 +419,7 @@ pub struct Completion {
 }
 
 /// One of the continuations.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 #[ts(optional_fields)]
 pub struct CompletionChoice {
     /// Its place.
@@ -433,7 +434,7 @@ pub struct CompletionChoice {
 }
 
 /// Texts as vectors.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 pub struct Embeddings {
     /// Always `list`.
     #[ts(type = "\"list\"")]
@@ -447,7 +448,7 @@ pub struct Embeddings {
 }
 
 /// One vector.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 pub struct Embedding {
     /// Always `embedding`.
     #[ts(type = "\"embedding\"")]
@@ -460,7 +461,7 @@ pub struct Embedding {
 }
 
 /// What embeddings cost.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, JsonSchema, Serialize, TS)]
 pub struct EmbeddingUsage {
     /// Tokens of all inputs.
     pub prompt_tokens: u64,

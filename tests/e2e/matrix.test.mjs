@@ -29,6 +29,8 @@ const fresh = () => `somebody-${(count += 1)}@example.com`;
 const REQUESTS = {
   "GET /health": () => [undefined, 200],
   "GET /metrics": () => [undefined, 200],
+  "GET /openapi.json": () => [undefined, 200],
+  "GET /v1/admin/audit-logs": () => [undefined, 403, "insufficient_scope"],
   "POST /v1/auth/login": () => [
     { email: scene.settings.ADMIN_EMAIL, password: "wrong" },
     401,

@@ -243,12 +243,12 @@ test("what was charged and what became of requests is counted for a monitor", as
   );
   assert.ok((await value('comind_tokens_total{backend="b",source="estimate"}')) > 0);
   assert.equal(await value('comind_backend_requests_total{backend="b",outcome="answered"}'), 2);
-  assert.equal(await value('comind_backend_trusted{backend="b"}'), 1);
+  assert.equal(await value('comind_backend_breaker_state{backend="b",state="closed"}'), 1);
   const failing = caller.chat({ model: "m" });
   (await upstream.next()).reply({}, 500);
   assert.equal((await failing).status, 502);
   assert.equal(await value('comind_backend_requests_total{backend="b",outcome="broken"}'), 1);
-  assert.equal(await value('comind_backend_trusted{backend="b"}'), 0);
+  assert.equal(await value('comind_backend_breaker_state{backend="b",state="closed"}'), 0);
   assert.equal((await caller.get("/metrics")).status, 401, "for the operator alone");
   await close();
 });

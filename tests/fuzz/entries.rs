@@ -116,7 +116,8 @@ pub(crate) fn jwt(data: &[u8]) {
     token.push('.');
     token.push_str(&Base64UrlUnpadded::encode_string(&mac.expect("a key of any length").into_bytes()));
     if let Ok(read) = keys.read(&token) {
-        let said: Value = serde_json::from_slice(claims).expect("what was read is JSON");
+        // A number beyond all measure, in a member of no meaning, is JSON too; not for this parser.
+        let Ok(said) = serde_json::from_slice::<Value>(claims) else { return };
         assert_eq!((said["sub"].as_str(), said["exp"].as_u64()), (Some(read.sub.as_str()), Some(read.exp)));
         assert!(pat::is_user_id(&read.sub) && said.get("aud").is_none());
         assert!(keys.verify(&token, read.used_as, read.exp).is_err(), "dead at `exp`");

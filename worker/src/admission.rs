@@ -13,6 +13,7 @@ use comind::cost::Cost;
 use comind::error::{Code, Error};
 use comind::lease::{Decision, Grant, Lease, Share};
 use comind::route::Route;
+use comind::telemetry::Limit;
 use comind::token::jwt::Use;
 use comind::trace::Stage;
 use comind::types::Usage;
@@ -21,9 +22,10 @@ use worker::{Context, Env};
 
 use crate::config::{self, Config};
 use crate::context::RequestContext;
+use crate::journal::Journal;
 use crate::storage::account::{AccountCall, Admitted, Shown};
 use crate::storage::{ACCOUNTS, Refusal, ask, know, users};
-use crate::{pool, runtime, seed};
+use crate::{pool, runtime, seed, telemetry};
 
 /// What a request costs: so much was taken from its caller's allowance before the real number was
 /// known, which is set right when it is.
@@ -38,13 +40,15 @@ pub(crate) struct Bill {
     /// The place of the backend that had it, in the configuration; until its cost is counted.
     backend: Cell<Option<usize>>,
     is_final: Cell<bool>,
+    journal: Rc<Journal>,
 }
 
 impl Bill {
-    const fn new(user_id: String, reserved: u64) -> Self {
+    const fn new(user_id: String, reserved: u64, journal: Rc<Journal>) -> Self {
         Self {
             user_id,
             reserved,
+            journal,
             charged: Cell::new(reserved),
             usage: Cell::new(None),
             events: Cell::new(0),
@@ -62,6 +66,7 @@ impl Bill {
     pub(crate) fn note(&self, usage: Option<Usage>, events: u64) {
         self.usage.set(usage);
         self.events.set(events);
+        self.journal.note_usage(usage);
     }
 
     /// The answer is whole.
@@ -74,6 +79,12 @@ impl Bill {
     /// again. Without a context what comes back stays in this isolate until somebody else gives back.
     pub(crate) fn settle_part(&self, context: Option<&RequestContext>) {
         self.correct(Cost::of_part(self.usage.get(), self.reserved, self.events.get()), context);
+    }
+
+    /// The caller has gone, and the runtime has ended the request without a word.
+    pub(crate) fn leave(&self, context: &RequestContext) {
+        self.settle_part(Some(context));
+        self.journal.leave();
     }
 
     /// Nothing was asked of a backend.
@@ -199,6 +210,7 @@ pub(crate) fn admit_service(context: &RequestContext) -> Result<(), Error> {
 /// The 401, 403 and 429 of the contract.
 pub(crate) async fn admit(context: &RequestContext, route: Route) -> Result<Admission, Error> {
     let (user_id, shown) = verify(context, &context.config)?;
+    context.journal.note_user(&user_id);
     context.end_stage(Stage::Auth);
     seed::ensure(context).await?;
     let tokens = match route.operation() {
@@ -234,7 +246,7 @@ pub(crate) async fn admit(context: &RequestContext, route: Route) -> Result<Admi
     };
     note_standing(context, &user_id);
     context.end_stage(Stage::Admit);
-    let bill = Rc::new(Bill::new(user_id, tokens));
+    let bill = Rc::new(Bill::new(user_id, tokens, Rc::clone(&context.journal)));
     if let Err(error) = known.rights.check(route.need()) {
         bill.release(context);
         return Err(error);
@@ -382,6 +394,7 @@ fn verify(context: &RequestContext, config: &Config) -> Result<(String, Shown), 
 }
 
 fn exhausted(wait_ms: u64) -> Error {
+    telemetry::refuse(Limit::User);
     let message = "Too many requests or tokens in a minute. Wait as long as `Retry-After` says, then go on.";
     Error::new(Code::RateLimited, message).retry_after_ms(wait_ms)
 }

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use comind::limit::Standing;
+use comind::telemetry;
 use comind::trace::{Stage, Timings, is_traceparent, is_tracestate};
 use worker::web_sys::Request;
 use worker::{Context, Env};
@@ -11,6 +12,7 @@ use worker::{Context, Env};
 use crate::config::{self, Config};
 use crate::head::Head;
 use crate::http::{self, Answer};
+use crate::journal::Journal;
 use crate::runtime;
 
 /// One request and what it may use.
@@ -25,8 +27,8 @@ pub(crate) struct RequestContext {
     pub ctx: Rc<Context>,
     /// The settings.
     pub config: Rc<Config>,
-    /// The name that the answer, the log and a complaint have in common.
-    pub request_id: String,
+    /// What is told of it when it is over.
+    pub journal: Rc<Journal>,
     standings: Cell<(Option<Standing>, Option<Standing>)>,
     timings: Cell<Timings>,
     backend: RefCell<Option<String>>,
@@ -45,15 +47,20 @@ impl RequestContext {
         let head = http::read_head(&request);
         let given = head.header("x-request-id").filter(|id| is_request_id(id)).map(str::to_owned);
         let request_id = given.unwrap_or_else(|| format!("req_{}", runtime::random_id()));
+        let config = config::current();
+        let trace = config.collector.as_ref().and_then(|collector| {
+            telemetry::Trace::begin(head.header("traceparent"), collector.share, &runtime::random())
+        });
+        let journal = Journal::new(request_id, head.method(), trace, Rc::clone(&config));
         Self {
             request,
+            timings: Cell::new(Timings::new(journal.started_ms())),
+            journal: Rc::new(journal),
             head,
             env,
             ctx: Rc::new(ctx),
-            config: config::current(),
-            request_id,
+            config,
             standings: Cell::default(),
-            timings: Cell::new(Timings::new(runtime::now_ms())),
             backend: RefCell::default(),
         }
     }
@@ -80,14 +87,15 @@ impl RequestContext {
         *self.backend.borrow_mut() = Some(id.to_owned());
     }
 
-    /// What a backend is told: our name of the request, and the caller's trace if it is well-formed.
+    /// What a backend is told: our name of the request, and the trace that it belongs to: ours where there is one,
+    /// else the caller's if it is well-formed.
     pub(crate) fn trace(&self) -> Trace {
-        let mut headers = vec![("x-request-id", self.request_id.clone())];
-        if let Some(parent) = self.header("traceparent").filter(|text| is_traceparent(text)) {
-            headers.push(("traceparent", parent.to_owned()));
-            let state = self.header("tracestate").filter(|text| is_tracestate(text));
-            headers.extend(state.map(|state| ("tracestate", state.to_owned())));
-        }
+        let mut headers = vec![("x-request-id", self.journal.request_id.clone())];
+        let state = self.header("tracestate").filter(|text| is_tracestate(text));
+        let parent = self.header("traceparent").filter(|text| is_traceparent(text));
+        let ours = self.journal.trace.as_ref().map(telemetry::Trace::to_traceparent);
+        headers.extend(ours.or_else(|| parent.map(str::to_owned)).map(|parent| ("traceparent", parent)));
+        headers.extend(state.filter(|_| parent.is_some()).map(|state| ("tracestate", state.to_owned())));
         Trace { headers }
     }
 
@@ -113,7 +121,7 @@ impl RequestContext {
         if let Some(backend) = self.backend.take() {
             answer = answer.with("x-comind-backend", backend);
         }
-        answer.with("x-request-id", self.request_id.as_str())
+        answer.with("x-request-id", self.journal.request_id.as_str())
     }
 }
 

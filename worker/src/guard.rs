@@ -8,18 +8,20 @@ use std::net::Ipv6Addr;
 
 use comind::error::{Code, Error};
 use comind::limit::{Bucket, Quota};
+use comind::telemetry::Limit;
 
 use crate::context::RequestContext;
-use crate::runtime;
 use crate::storage::throttle::ThrottleCall;
 use crate::storage::{THROTTLES, ask, key, know, shard};
+use crate::{runtime, telemetry};
 
-fn too_many(message: &'static str, wait_ms: Option<u64>) -> Error {
+fn too_many(limit: Limit, message: &'static str, wait_ms: Option<u64>) -> Error {
+    telemetry::refuse(limit);
     Error::new(Code::RateLimited, message).retry_after_ms(wait_ms.unwrap_or(1000))
 }
 
 /// The client, if a trusted proxy names it.
-fn client_address(context: &RequestContext) -> Option<String> {
+pub(crate) fn client_address(context: &RequestContext) -> Option<String> {
     let value = context.header(context.config.client_ip_header.as_deref()?)?;
     // A list (`X-Forwarded-For`) ends with what our own proxy saw; what stands before it is hearsay.
     let client = value.rsplit(',').next().map(str::trim).filter(|client| !client.is_empty())?;
@@ -46,7 +48,7 @@ pub(crate) async fn count_stranger(context: &RequestContext) -> Result<(), Error
     match client_address(context) {
         Some(client) if quota.count > 0 => {
             let message = "Too many requests without a token in a minute. Wait as long as `Retry-After` says.";
-            take(context, key("stranger", &client), quota, message).await
+            take(context, key("stranger", &client), quota, Limit::Client, message).await
         }
         _ => Ok(()),
     }
@@ -60,13 +62,19 @@ pub(crate) async fn count_stranger(context: &RequestContext) -> Result<(), Error
 pub(crate) async fn count_mail(context: &RequestContext, address: &str) -> Result<(), Error> {
     let quota = Quota { count: context.config.mail_limit_per_hour, minutes: 60 };
     let message = "Too many mails to this address in an hour. Wait as long as `Retry-After` says.";
-    take(context, key("mail", address), quota, message).await
+    take(context, key("mail", address), quota, Limit::Mail, message).await
 }
 
-async fn take(context: &RequestContext, key: String, quota: Quota, message: &'static str) -> Result<(), Error> {
+async fn take(
+    context: &RequestContext,
+    key: String,
+    quota: Quota,
+    limit: Limit,
+    message: &'static str,
+) -> Result<(), Error> {
     let call = ThrottleCall::Take { key: key.clone(), quota };
     let outcome = ask::<_, ()>(&context.env, THROTTLES, shard(&key), &call).await?;
-    outcome.map_err(|refusal| too_many(message, refusal.wait_ms))
+    outcome.map_err(|refusal| too_many(limit, message, refusal.wait_ms))
 }
 
 thread_local! {
@@ -85,7 +93,11 @@ pub(crate) fn count_password(context: &RequestContext) -> Result<(), Error> {
         Ok(())
     });
     taken.map_err(|wait_ms| {
-        too_many("Too many people sign in at this moment. Wait as long as `Retry-After` says.", Some(wait_ms))
+        too_many(
+            Limit::Passwords,
+            "Too many people sign in at this moment. Wait as long as `Retry-After` says.",
+            Some(wait_ms),
+        )
     })
 }
 
@@ -138,7 +150,11 @@ pub(crate) async fn forgive(context: &RequestContext, address: &str) -> Result<(
 async fn count_try(context: &RequestContext, key: &str) -> Result<(), Error> {
     let call = ThrottleCall::Try { key: key.to_owned() };
     ask::<_, ()>(&context.env, THROTTLES, shard(key), &call).await?.map_err(|refusal| {
-        too_many("Too many failed sign-ins. Wait as long as `Retry-After` says, then try again.", refusal.wait_ms)
+        too_many(
+            Limit::SignIn,
+            "Too many failed sign-ins. Wait as long as `Retry-After` says, then try again.",
+            refusal.wait_ms,
+        )
     })
 }
 

@@ -16,7 +16,7 @@ use crate::admission::{Admission, Bill};
 use crate::config::Backend;
 use crate::context::{RequestContext, Trace};
 use crate::upstream::{self, Exchange, Failure, Limits, Reply, UpstreamAnswer};
-use crate::{catalog, pool, runtime};
+use crate::{catalog, pool, runtime, telemetry};
 
 /// A catalogue that misses a model is asked for anew when it is older than this.
 const RECENT_MS: u64 = 1000;
@@ -144,7 +144,10 @@ impl Job {
             let attempt = self.attempt(backend, sent_ms).await;
             self.context.end_stage(Stage::Upstream);
             let miss = match attempt {
-                Ok(reached) => return Ok(reached),
+                Ok(reached) => {
+                    self.context.journal.note_first_byte();
+                    return Ok(reached);
+                }
                 Err(miss) => miss,
             };
             self.end(miss.outcome);
@@ -186,6 +189,9 @@ impl Job {
         self.ticket.set(Some(ticket));
         self.backend.set(self.context.config.backends.iter().position(|known| known.id == backend.id));
         self.bill.note_backend(self.backend.get());
+        if let Some(place) = self.backend.get() {
+            self.context.journal.note_call(&self.request, place);
+        }
         if self.is_admin {
             self.context.note_backend(&backend.id);
         }
@@ -233,6 +239,9 @@ impl Job {
     async fn lost(&self, backend: &Backend, failure: Failure, sent_ms: u64) -> Miss {
         const JUST_ASKED_MS: u64 = 100;
         const AT_ONCE_MS: u64 = 200;
+        if failure == Failure::Left {
+            self.context.journal.note_error(Code::Aborted);
+        }
         let was_at_once = runtime::now_ms().saturating_sub(sent_ms) <= AT_ONCE_MS;
         let failure = match failure {
             // Died, or only broke off? The catalogue is to know, and who waits there too.
@@ -290,12 +299,21 @@ impl Job {
         }
         self.bill.settle(&self.context);
         self.end(Outcome::Answered);
+        self.end_stream(None);
     }
 
     /// The answer was not whole.
-    pub(crate) fn settle_part(&self, outcome: Outcome) {
+    pub(crate) fn settle_part(&self, outcome: Outcome, code: Code) {
         self.bill.settle_part(Some(&self.context));
         self.end(outcome);
+        self.end_stream(Some(code));
+    }
+
+    fn end_stream(&self, error: Option<Code>) {
+        if self.request.stream {
+            self.context.journal.end_stream(error);
+            telemetry::flush_soon(&self.context.ctx);
+        }
     }
 }
 
@@ -304,6 +322,9 @@ impl Drop for Job {
         // Whoever drops it may be another request: nothing of the runtime's may be touched.
         self.bill.settle_part(None);
         self.end(Outcome::Left);
+        if self.request.stream {
+            self.context.journal.end_stream(Some(Code::Aborted));
+        }
     }
 }
 

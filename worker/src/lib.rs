@@ -1,7 +1,8 @@
 //! The edge: a Workers handler in front of inference servers.
 //!
 //! `router` finds the handler, `admission` lets the caller in, `handlers` do the work, `job` takes an
-//! inference request to a backend that `pool` picks, `upstream` talks to backends, `storage` keeps accounts. What there is to decide, the core decides.
+//! inference request to a backend that `pool` picks, `upstream` talks to backends, `storage` keeps accounts.
+//! What becomes of a request its `journal` tells `telemetry` and the `log`. What there is to decide, the core decides.
 
 mod admission;
 mod catalog;
@@ -13,6 +14,7 @@ mod handlers;
 mod head;
 mod http;
 mod job;
+mod journal;
 mod log;
 mod mail;
 mod pool;
@@ -22,6 +24,7 @@ mod runtime;
 mod seed;
 mod sso;
 mod storage;
+mod telemetry;
 mod upstream;
 
 use std::rc::Rc;

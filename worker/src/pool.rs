@@ -94,7 +94,7 @@ pub(crate) fn note_pulse(id: &str, pulse: Pulse) {
 /// ours in such a request any more, so the next one does it.
 pub(crate) fn sweep(context: &RequestContext) {
     for bill in with(|pool| pool.sweep(runtime::now_ms())) {
-        bill.settle_part(Some(context));
+        bill.leave(context);
     }
 }
 

@@ -84,7 +84,7 @@ impl StreamRelay {
 
     /// The caller has gone: what has passed until now was used.
     pub fn leave(&mut self) {
-        self.job.settle_part(Outcome::Left);
+        self.job.settle_part(Outcome::Left, Code::Aborted);
     }
 
     /// The heartbeat to write now: a comment, or nothing while half an event is with the caller.
@@ -105,10 +105,11 @@ impl StreamRelay {
         self.job.hear();
         match verdict {
             Verdict::Whole => self.job.settle(None),
-            Verdict::Failed => self.job.settle_part(Outcome::Broken),
+            Verdict::Failed => self.job.settle_part(Outcome::Broken, Code::UpstreamError),
             Verdict::Cut => {
-                bytes.extend_from_slice(error_event(&explain(failure).to_json()).as_bytes());
-                self.job.settle_part(failure.outcome());
+                let error = explain(failure);
+                bytes.extend_from_slice(error_event(&error.to_json()).as_bytes());
+                self.job.settle_part(failure.outcome(), error.code);
             }
         }
         bytes

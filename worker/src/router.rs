@@ -12,16 +12,18 @@ use worker::web_sys::Response;
 
 use crate::admission::{self, Admission};
 use crate::context::RequestContext;
-use crate::handlers::{api_tokens, backends, health, inference, models, password, registration, session, sso, users};
-use crate::http::{Answer, check_headers};
-use crate::{cors, guard};
+use crate::handlers::{
+    api_tokens, audit, backends, health, inference, models, password, registration, session, sso, users,
+};
+use crate::http::{Answer, Body, check_headers};
+use crate::{cors, guard, telemetry};
 
 /// Answers a request. Every failure has become an answer by the time this returns.
 pub(crate) async fn answer(context: &Rc<RequestContext>) -> Response {
     let method = context.head.method();
     let path = context.head.path();
     if matches!(method, "GET" | "HEAD")
-        && !matches!(path, "/health" | "/metrics")
+        && !matches!(path, "/health" | "/metrics" | "/openapi.json")
         && !path.starts_with("/v1/")
         && let Some(page) = fetch_asset(context).await
     {
@@ -29,8 +31,13 @@ pub(crate) async fn answer(context: &Rc<RequestContext>) -> Response {
     }
     let answer = match dispatch(context, method, path).await {
         Ok(answer) => answer,
-        Err(error) => Answer::from(&error),
+        Err(error) => {
+            context.journal.note_error(error.code);
+            Answer::from(&error)
+        }
     };
+    context.journal.answer(answer.status, matches!(answer.body, Body::Stream(_)));
+    telemetry::flush_soon(&context.ctx);
     let origin = context.header("origin");
     let answer = cors::allow(context.finish(answer), &context.config.allowed_origins, origin);
     answer.into_response(method == "HEAD")
@@ -52,14 +59,21 @@ async fn dispatch(context: &Rc<RequestContext>, method: &str, path: &str) -> Res
             });
         }
     };
+    context.journal.note_route(route);
+    let outcome = answer_route(context, route, &id).await;
+    audit::note(context, route, &id, outcome.as_ref().err().map(|error| error.code)).await;
+    outcome
+}
+
+async fn answer_route(context: &Rc<RequestContext>, route: Route, id: &str) -> Result<Answer, Error> {
     match route.need() {
         Need::Public => answer_stranger(context, route).await,
         Need::Service => {
             admission::admit_service(context)?;
-            answer_operator(context, route, &id).await
+            answer_operator(context, route, id).await
         }
         Need::Any | Need::Session | Need::Scope(_) => {
-            answer_user(context, route, &id, admission::admit(context, route).await?).await
+            answer_user(context, route, id, admission::admit(context, route).await?).await
         }
     }
 }
@@ -71,11 +85,12 @@ fn misplaced() -> Result<Answer, Error> {
 
 async fn answer_stranger(context: &RequestContext, route: Route) -> Result<Answer, Error> {
     // Whether the edge is up, monitors ask as often as they like.
-    if route != Route::Health {
+    if !matches!(route, Route::Health | Route::OpenApi) {
         guard::count_stranger(context).await?;
     }
     match route {
         Route::Health => Ok(health::health()),
+        Route::OpenApi => Ok(health::openapi()),
         Route::Login => session::sign_in(context).await,
         Route::Refresh => session::refresh(context).await,
         Route::Logout => session::sign_out(context).await,
@@ -119,6 +134,7 @@ async fn answer_user(context: &Rc<RequestContext>, route: Route, id: &str, calle
         Route::ApiTokens => api_tokens::list(context, &caller.profile).await,
         Route::RevokeApiToken => api_tokens::revoke(context, &caller.profile, id).await,
         Route::RotateApiToken => api_tokens::rotate(context, &caller.profile, id).await,
+        Route::AuditLogs => audit::list(context, &caller.profile).await,
         _ => misplaced(),
     }
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod backends;
+mod telemetry;
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -20,6 +21,8 @@ use accounts::{
 };
 pub(crate) use backends::Backend;
 use backends::parse_backends;
+pub(crate) use telemetry::{Collector, RequestLog};
+use telemetry::{parse_collector, parse_request_log};
 
 /// One setting, as the README's table shows it.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +96,12 @@ settings! {
     CLIENT_IP_HEADER = "",
     LOGIN_FREE_FAILURES = "5",
     LOGIN_MAX_DELAY_SECS = "900",
+    AUDIT_RETENTION_DAYS = "90",
+    AUDIT_LIMIT_EVENTS = "1000000",
+    REQUEST_LOG = "all",
+    OTEL_EXPORTER_OTLP_ENDPOINT,
+    OTEL_EXPORTER_OTLP_HEADERS,
+    OTEL_TRACES_SAMPLER_ARG = "1",
 }
 
 /// What the edge was told, checked.
@@ -172,6 +181,14 @@ pub(crate) struct Config {
     pub client_ip_header: Option<String>,
     /// How failed sign-ins slow down.
     pub login_failures: FailurePolicy,
+    /// How long what happened is remembered.
+    pub audit_retention_days: u64,
+    /// How many events are.
+    pub audit_limit_events: u64,
+    /// Of which requests a line goes to the log.
+    pub request_log: RequestLog,
+    /// Who collects spans.
+    pub collector: Option<Collector>,
 }
 
 /// A setting that cannot be worked with. The sentence names the variable and never its value.
@@ -242,6 +259,10 @@ impl Config {
                 free: given.small("LOGIN_FREE_FAILURES", 1, 1000)?,
                 max_delay_secs: given.number("LOGIN_MAX_DELAY_SECS", 1, 24 * 3600)?,
             },
+            audit_retention_days: given.number("AUDIT_RETENTION_DAYS", 1, 3650)?,
+            audit_limit_events: given.number("AUDIT_LIMIT_EVENTS", 100, 10_000_000)?,
+            request_log: parse_request_log(given)?,
+            collector: parse_collector(given)?,
         })
     }
 }
@@ -434,6 +455,12 @@ mod tests {
             ("BREAKER_OPEN_MS", "0"),
             ("HEADER_LIMIT_BYTES", "1023"),
             ("NESTING_LIMIT", "1"),
+            ("AUDIT_RETENTION_DAYS", "0"),
+            ("AUDIT_LIMIT_EVENTS", "99"),
+            ("REQUEST_LOG", "some"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "verysecret"),
+            ("OTEL_TRACES_SAMPLER_ARG", "2"),
         ] {
             let complaint = if name == "ADMIN_EMAIL" {
                 complaint(&[(name, value), ("ADMIN_PASSWORD", "long enough to pass")])

@@ -44,6 +44,7 @@ pub(crate) async fn create(context: &RequestContext, user: &Profile) -> Result<A
     check_plan(context, user)?;
     let scopes = Scopes::parse_requested(&wanted.scopes, user.is_admin())?;
     let pat = Pat::make(&user.id, &runtime::random(), &runtime::random())?;
+    context.journal.note_resource(pat.id());
     let call = AccountCall::CreateApiToken(NewApiToken {
         id: pat.id().to_owned(),
         hash: pat.hash(),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use comind::backend::{Completion, Outcome, UpstreamFailure, to_base64};
 use comind::chat::fix_completion;
-use comind::error::Error;
+use comind::error::{Code, Error};
 use comind::request::{InferenceRequest, Operation};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::future_to_promise;
@@ -49,7 +49,7 @@ async fn plain(job: &Job) -> Answer {
         Ok(Reached::Answer(answer, completion)) => whole(job, answer, completion),
         Ok(Reached::Stream(_)) => unasked(job).into(),
         Err(failure) => {
-            job.settle_part(Outcome::Left);
+            job.settle_part(Outcome::Left, Code::from_status(failure.status));
             refuse(job, failure)
         }
     }
@@ -66,7 +66,7 @@ fn refuse(job: &Job, failure: UpstreamFailure) -> Answer {
 
 /// A stream where none was asked for, or the reverse, which `run` does not give.
 fn unasked(job: &Job) -> UpstreamFailure {
-    job.settle_part(Outcome::Broken);
+    job.settle_part(Outcome::Broken, Code::UpstreamError);
     UpstreamFailure::from(&Error::from(Failure::Cut))
 }
 
@@ -96,7 +96,7 @@ async fn stream(job: Rc<Job>) -> Answer {
             Ok(Reached::Answer(..)) => unasked(&opener),
             Err(failure) => failure,
         };
-        opener.settle_part(Outcome::Left);
+        opener.settle_part(Outcome::Left, Code::from_status(failure.status));
         *refused.borrow_mut() = Some(failure);
         Ok(JsValue::UNDEFINED)
     });

@@ -1,6 +1,7 @@
 //! What each route does.
 
 pub(crate) mod api_tokens;
+pub(crate) mod audit;
 pub(crate) mod backends;
 pub(crate) mod health;
 pub(crate) mod inference;

@@ -60,6 +60,7 @@ pub(crate) async fn request_reset(context: &RequestContext) -> Result<Answer, Er
     let code = OneTimeCode::make(runtime::random());
     let owner = put_code(context, Purpose::Reset, &address, &code, Pending::default()).await?;
     if let Some(user_id) = owner {
+        context.journal.note_user(&user_id);
         let env = context.env.clone();
         let posting = mail::Posting::new(context);
         context.ctx.wait_until(async move {

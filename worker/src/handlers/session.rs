@@ -31,7 +31,10 @@ pub(crate) async fn sign_in(context: &RequestContext) -> Result<Answer, Error> {
     let owner = users::find(&context.env, &address).await?;
     let password = password.expose().to_owned();
     let (account, call) = match owner.user_id {
-        Some(user_id) => (user_id, AccountCall::SignIn { password }),
+        Some(user_id) => {
+            context.journal.note_user(&user_id);
+            (user_id, AccountCall::SignIn { password })
+        }
         // The digest spreads them over several objects, so that they do not wait for each other.
         None => {
             let hash = owner.pending_hash;
@@ -50,6 +53,7 @@ pub(crate) fn first_pair(context: &RequestContext, opened: &Opened) -> Answer {
 }
 
 fn pair(context: &RequestContext, opened: &Opened, user_json: &str) -> String {
+    context.journal.note_resource(&opened.session_id);
     let lives = context.config.lives;
     let pair = PairOf {
         user_id: &opened.profile.id,
@@ -83,6 +87,8 @@ pub(crate) fn refused(code: Code) -> Error {
 pub(crate) async fn refresh(context: &RequestContext) -> Result<Answer, Error> {
     let RefreshRequest { refresh_token } = RefreshRequest::parse(&read_account_body(context).await?)?;
     let claims = context.config.jwt_keys.verify(refresh_token.expose(), Use::Refresh, runtime::now_secs())?;
+    context.journal.note_user(&claims.sub);
+    context.journal.note_resource(&claims.sid);
     seed::ensure(context).await?;
     if !users::exists(&context.env, &claims.sub).await? {
         return Err(admission::to_error(Code::TokenRevoked));
@@ -111,6 +117,8 @@ pub(crate) async fn sign_out(context: &RequestContext) -> Result<Answer, Error> 
         if !users::exists(&context.env, &claims.sub).await? {
             continue;
         }
+        context.journal.note_user(&claims.sub);
+        context.journal.note_resource(&claims.sid);
         let call = AccountCall::EndSession { session_id: claims.sid.clone() };
         let _gone_already = ask::<_, ()>(&context.env, ACCOUNTS, &claims.sub, &call).await?;
         admission::forget_credential(&claims.sub, &claims.sid);
@@ -129,12 +137,14 @@ pub(crate) fn me(profile: &Profile) -> Answer {
 ///
 /// `account_suspended`.
 pub(crate) async fn open(context: &RequestContext, user_id: &str) -> Result<Answer, Error> {
+    context.journal.note_user(user_id);
     let outcome = ask(&context.env, ACCOUNTS, user_id, &AccountCall::OpenSession).await?;
     Ok(first_pair(context, &outcome.map_err(|refusal| refused(refusal.code()))?))
 }
 
 /// Ends what a change of password ends: all sessions of a user, but perhaps one.
 pub(crate) async fn set_password(context: &RequestContext, user_id: &str, new: &str) -> Result<(), Error> {
+    context.journal.note_user(user_id);
     know::<_, ()>(&context.env, ACCOUNTS, user_id, &AccountCall::SetPassword { new: new.to_owned() }).await?;
     admission::forget_user(user_id);
     Ok(())

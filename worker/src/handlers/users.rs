@@ -41,6 +41,7 @@ pub(crate) async fn create(context: &RequestContext) -> Result<Answer, Error> {
         groups: request.groups,
     };
     let profile = users::create(&context.env, start).await?;
+    context.journal.note_user(&profile.id);
     Ok(Answer::json_text(201, profile.to_operator_json()))
 }
 
@@ -110,6 +111,7 @@ pub(crate) async fn update(context: &RequestContext, id: &str) -> Result<Answer,
     if !users::exists(&context.env, id).await? {
         return Err(no_such_user());
     }
+    context.journal.note_user(id);
     let changes = Changes {
         is_suspended: request.is_suspended,
         username: request.username,
@@ -129,6 +131,9 @@ pub(crate) async fn update(context: &RequestContext, id: &str) -> Result<Answer,
 /// `not_found`.
 pub(crate) async fn delete(context: &RequestContext, id: &str) -> Result<Answer, Error> {
     let was_there = users::delete(&context.env, id).await?;
+    if was_there {
+        context.journal.note_user(id);
+    }
     admission::forget_user(id);
     if was_there { Ok(Answer::empty(204)) } else { Err(no_such_user()) }
 }

@@ -3,12 +3,14 @@
 //! - [`account`]: one SQLite object for each user, by the user's id: password hash, sessions, personal
 //!   access tokens, rate limits. One writer, so that nothing passes a limit side by side.
 //! - [`directory`]: who exists, by address and by user, and the codes that were mailed, in 256 objects.
+//! - [`audit`]: what happened to accounts, in one object.
 //! - [`throttle`]: tries and calls by address and by client, in 256 objects, whatever anybody types.
 //! - [`users`]: what takes several of them: to make, find and delete a user.
 //!
 //! What an object answers is exact. Everything that isolates keep (the catalogue, leases) is a cache that may vanish.
 
 pub(crate) mod account;
+pub(crate) mod audit;
 pub(crate) mod directory;
 pub(crate) mod password;
 pub(crate) mod sql;
@@ -24,7 +26,7 @@ use sha2::{Digest, Sha256};
 use wasm_bindgen::prelude::*;
 use worker::Env;
 
-use crate::log;
+use crate::{log, telemetry};
 
 /// The namespaces, as `wrangler.toml` and the start script bind them.
 pub(crate) const ACCOUNTS: &str = "ACCOUNTS";
@@ -32,6 +34,8 @@ pub(crate) const ACCOUNTS: &str = "ACCOUNTS";
 pub(crate) const DIRECTORIES: &str = "DIRECTORIES";
 /// See [`ACCOUNTS`].
 pub(crate) const THROTTLES: &str = "THROTTLES";
+/// See [`ACCOUNTS`].
+pub(crate) const AUDIT: &str = "AUDIT";
 
 #[wasm_bindgen(module = "/src/js/storage.js")]
 extern "C" {
@@ -117,6 +121,7 @@ pub(crate) async fn forget(env: &Env, namespace: &'static str, name: &str) -> Re
 /// Question and answer as bytes: the part of [`ask`] that is the same for all.
 async fn exchange(env: &Env, namespace: &'static str, name: &str, question: Vec<u8>) -> Result<Vec<u8>, Error> {
     let answer = call_object(binding(env, namespace)?, name, question).await;
+    telemetry::call_object(namespace, answer.is_ok());
     let answer = answer.map_err(|error| failed(namespace, &describe(&error)))?;
     Ok(js_sys::Uint8Array::new(&answer).to_vec())
 }
