@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules
 setup = @scripts/setup.sh
 env = @source scripts/env.sh &&
 
-.PHONY: help setup run user build edge pkg www fmt lint no-std test-core openapi simulate vectors test-edge test-fuzz fuzz edge-test pkg-test \
+.PHONY: help setup run user build edge pkg www fmt lint no-std test-core openapi simulate vectors test-edge test-fuzz fuzz edge-test api-test pkg-test \
 	console-test deploy-check run-test e2e test test-backends bench bench-auth bench-client docs sizes clean
 
 help: ## print this
@@ -81,6 +81,10 @@ fuzz: ## the same under libFuzzer and the address sanitizer: SECONDS_EACH=600 TA
 edge-test: edge ## the edge over HTTP in workerd, against a scripted backend
 	$(setup) openai
 	@scripts/node-test.sh tests/e2e/*.test.mjs
+
+api-test: edge ## openapi.json: valid, and what the edge does, by schemathesis: EXAMPLES=8
+	$(setup) openai schemathesis
+	@scripts/node-test.sh tests/api/*.test.mjs
 
 pkg-test: edge pkg ## the packed npm package in Node, Workers, bundlers, TypeScript and browsers
 	$(setup) chromium firefox

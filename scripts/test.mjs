@@ -12,6 +12,7 @@ const SUITES = [
   "deploy-check",
   "run-test",
   "edge-test",
+  "api-test",
   "docs",
   "pkg-test",
   "console-test",

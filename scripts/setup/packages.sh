@@ -80,6 +80,12 @@ add_openai() {
   step "openai, LangChain, llm, PyJWT, Prometheus, OpenTelemetry and a mail server for Python" python_packages "$(python_folder "$COMIND_OPENAI_PYTHON")" "${openai_packages[@]}"
 }
 
+schemathesis_packages=("schemathesis==$SCHEMATHESIS_VERSION" "openapi-spec-validator==$OPENAPI_SPEC_VALIDATOR_VERSION")
+has_schemathesis() { has_python_packages "$(python_folder "$COMIND_SCHEMATHESIS")" "${schemathesis_packages[@]}"; }
+add_schemathesis() {
+  step "schemathesis" python_packages "$(python_folder "$COMIND_SCHEMATHESIS")" "${schemathesis_packages[@]}"
+}
+
 has_litellm() { has_python_packages "$(python_folder "$COMIND_LITELLM")" "litellm[proxy]==$LITELLM_VERSION"; }
 add_litellm() {
   step "LiteLLM's proxy" python_packages "$(python_folder "$COMIND_LITELLM")" "litellm[proxy]==$LITELLM_VERSION"

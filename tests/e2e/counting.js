@@ -21,7 +21,10 @@ export default {
       for (const name of Object.keys(tally)) tally[name] = 0;
       return response;
     }
-    const namespaces = ["ACCOUNTS", "DIRECTORIES", "THROTTLES", "AUDIT"].map((name) => [name, counted(env[name])]);
+    const namespaces = ["ACCOUNTS", "DIRECTORIES", "THROTTLES", "AUDIT"].map((name) => [
+      name,
+      counted(env[name]),
+    ]);
     const bindings = { ...env, ...Object.fromEntries(namespaces) };
     return Edge.prototype.fetch.call({ env: bindings, ctx }, request);
   },

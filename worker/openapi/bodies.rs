@@ -300,8 +300,10 @@ fn inference(whole: &Value, chunk: Option<Value>) -> Vec<Answer> {
     let mut content = json!({ "application/json": { "schema": whole } });
     if let Some(chunk) = chunk {
         let description = "With `stream: true`: each event's data is one of these, the last one's `[DONE]`.";
-        content["text/event-stream"] =
-            json!({ "schema": { "type": "string", "description": description }, "x-event": chunk });
+        // Of one kind but for the last: no keyword of JSON Schema says so of a text that holds JSON.
+        let data = json!({ "type": "string", "x-json": chunk });
+        let event = json!({ "type": "object", "description": description, "properties": { "data": data } });
+        content["text/event-stream"] = json!({ "schema": event });
     }
     vec![Answer { status: 200, description: "The backend's answer.", content: Some(content) }]
 }
