@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules
 setup = @scripts/setup.sh
 env = @source scripts/env.sh &&
 
-.PHONY: help setup run user build edge pkg www fmt lint no-std test-core openapi simulate vectors test-edge test-fuzz fuzz edge-test api-test pkg-test \
+.PHONY: help setup run user build edge pkg www fmt lint no-std test-core openapi simulate vectors test-edge test-fuzz fuzz edge-test api-test soak soak-test pkg-test \
 	console-test deploy-check run-test e2e test test-backends bench bench-auth bench-client docs sizes clean
 
 help: ## print this
@@ -85,6 +85,12 @@ edge-test: edge ## the edge over HTTP in workerd, against a scripted backend
 api-test: edge ## openapi.json: valid, and what the edge does, by schemathesis: EXAMPLES=8
 	$(setup) openai schemathesis
 	@scripts/node-test.sh tests/api/*.test.mjs
+
+soak: edge ## an hour of mixed load with faults: MINUTES=60 CALLERS=12; lost and wrong are to be 0
+	$(env) node tests/soak/soak.mjs
+
+soak-test: edge ## a minute of the same
+	$(env) MINUTES=1 node tests/soak/soak.mjs
 
 pkg-test: edge pkg ## the packed npm package in Node, Workers, bundlers, TypeScript and browsers
 	$(setup) chromium firefox

@@ -13,6 +13,7 @@ const SUITES = [
   "run-test",
   "edge-test",
   "api-test",
+  "soak-test",
   "docs",
   "pkg-test",
   "console-test",
