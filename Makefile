@@ -7,7 +7,7 @@ setup = @scripts/setup.sh
 env = @source scripts/env.sh &&
 
 .PHONY: help setup run user build edge pkg www fmt lint no-std test-core openapi simulate vectors test-edge test-fuzz fuzz edge-test api-test soak soak-test pkg-test \
-	console-test deploy-check run-test e2e test test-backends bench bench-auth bench-client docs sizes clean
+	console-test dist deploy-check run-test e2e test test-backends bench bench-auth bench-client docs sizes clean
 
 help: ## print this
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -100,7 +100,11 @@ console-test: build ## the console in real Chromium
 	$(setup) chromium
 	@scripts/node-test.sh tests/console/*.test.mjs
 
-deploy-check: build ## wrangler deploy --dry-run, and wrangler.toml against what `make run` runs
+dist: build ## target/dist: the edge as one archive for machines without Node
+	$(env) node scripts/dist.mjs
+
+deploy-check: dist ## the archive on a machine without Node, wrangler deploy --dry-run, wrangler dev
+	$(setup) systemd
 	@scripts/node-test.sh tests/deploy/*.test.mjs
 
 run-test: build ## `make run` itself: what it keeps, how it fails and ends, the console as it serves it

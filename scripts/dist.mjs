@@ -32,7 +32,8 @@ copy("scripts/static.js", "scripts/static.js");
 for (const file of ["comind-edge", "comind-edge.service", "edge.env", "Containerfile"])
   copy(`scripts/dist/${file}`, file);
 for (const file of ["README.md", "CHANGELOG.md", "LICENSE"]) copy(file, file);
-for (const file of ["operations.md", "security.md", "scale.md", "api.md", "grafana.json"]) copy(`docs/${file}`, `docs/${file}`);
+for (const file of ["operations.md", "security.md", "scale.md", "api.md", "grafana.json"])
+  copy(`docs/${file}`, `docs/${file}`);
 writeFileSync(join(folder, "VERSION"), `${version}\n`);
 writeFileSync(join(folder, "sbom.cdx.json"), `${JSON.stringify(sbom(root, version), null, 1)}\n`);
 writeFileSync(join(folder, "workerd.capnp"), config());

@@ -48,7 +48,11 @@ function packages(root, folder, isShipped) {
   const lock = JSON.parse(readFileSync(join(root, folder, "package-lock.json"), "utf8"));
   return Object.entries(lock.packages)
     .filter(([path, it]) => path && isShipped(path.replace(/^.*node_modules\//, ""), it))
-    .map(([path, { version, license }]) => ({ name: path.replace(/^.*node_modules\//, ""), version, license }));
+    .map(([path, { version, license }]) => ({
+      name: path.replace(/^.*node_modules\//, ""),
+      version,
+      license,
+    }));
 }
 
 export function sbom(root, version) {

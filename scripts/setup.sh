@@ -11,7 +11,7 @@
 #   chromium  the browser of the console's tests       lint      shellcheck
 #   firefox   the package's other browser              bench     what the benchmarks compare with
 #   docs      typedoc                                  deny      cargo-deny
-#   schemathesis                                       the judge of openapi.json
+#   schemathesis  the judge of openapi.json            systemd   systemd-analyze
 #
 # And only where named, for `make test-backends`, `make bench` and `make fuzz`:
 #
@@ -32,7 +32,7 @@ source "$COMIND_ROOT/scripts/setup/packages.sh"
 # shellcheck source=scripts/setup/backends.sh
 source "$COMIND_ROOT/scripts/setup/backends.sh"
 
-all_parts=(base wasm no-std tools npm model openai chromium firefox lint bench docs deny schemathesis)
+all_parts=(base wasm no-std tools npm model openai chromium firefox lint bench docs deny schemathesis systemd)
 parts=("$@")
 [ ${#parts[@]} -gt 0 ] || parts=("${all_parts[@]}")
 

@@ -57,5 +57,8 @@ add_chromium() { apt_install chromium; }
 has_firefox() { command -v firefox-esr >/dev/null; }
 add_firefox() { apt_install firefox-esr; }
 
+has_systemd() { command -v systemd-analyze >/dev/null; }
+add_systemd() { apt_install systemd; }
+
 has_lint() { command -v shellcheck >/dev/null; }
 add_lint() { apt_install shellcheck; }
