@@ -23,6 +23,7 @@ const LOG_LIMIT_CHARS = 8 * 1024 * 1024;
  * - `trustedCertificates`: PEM texts of authorities besides those that browsers trust.
  * - `isolates`: so many edges on one storage, each with an address of its own in `urls`.
  * - `entries`: modules that stand before the edge's own, each as `[name, path]` (`workerd-config.mjs`).
+ * - `through`: a command that runs the one behind it in its place, with its arguments (`env A=b`).
  * - `verbose`: also print what the edge prints once it is up.
  *
  * Rejects if the edge stops before it answers: the message is the edge's own sentence (a bad setting is named
@@ -39,6 +40,7 @@ export async function startEdge({
   trustedCertificates = [],
   isolates = 1,
   entries,
+  through = [],
   verbose = false,
 }) {
   for (const [path, target] of [
@@ -73,7 +75,8 @@ export async function startEdge({
     { mode: 0o600 },
   );
 
-  const child = spawnTied(workerdBinary(), ["serve", "--control-fd=3", configFile], {
+  const [command, ...args] = [...through, workerdBinary(), "serve", "--control-fd=3", configFile];
+  const child = spawnTied(command, args, {
     env: Object.fromEntries(bindings.map((name) => [name, String(values[name])])),
     stdio: ["ignore", "pipe", "pipe", "pipe"],
   });

@@ -4,7 +4,28 @@ import { DurableObject } from "cloudflare:workers";
 import Edge, { AccountTables, AuditTables, DirectoryTables, ThrottleTables } from "./build/index.js";
 
 // Every wait of wasm's ends in a microtask, and workerd's own way to ask for one costs 27 times a promise's.
-globalThis.queueMicrotask = (run) => void Promise.resolve().then(run);
+globalThis.queueMicrotask = (run) => void Promise.resolve().then(run).catch(reportError);
+
+/** What is under way: each can be answered at once when WebAssembly falls over, since nothing of it will go on. */
+const underWay = new Set();
+
+// A panic ends the instance; the next call gets a new one (wasm-bindgen sees to that).
+addEventListener("error", ({ error }) => {
+  const cause = error?.cause ?? error;
+  if (!(cause instanceof WebAssembly.RuntimeError)) return;
+  const message = `WebAssembly has fallen over (${cause.message}): ${underWay.size} requests are ended`;
+  console.error(JSON.stringify({ level: "error", place: "wasm", message }));
+  for (const fail of underWay) fail();
+});
+
+const FAILURE = JSON.stringify({
+  error: {
+    message: "The edge has failed in the middle of the request. Try again.",
+    type: "server_error",
+    code: "internal_error",
+    param: null,
+  },
+});
 
 const complaint = Edge.prototype.complaint();
 if (complaint) throw new Error(complaint);
@@ -29,4 +50,26 @@ export class Account extends objectOf(AccountTables) {}
 export class Directory extends objectOf(DirectoryTables) {}
 export class Throttle extends objectOf(ThrottleTables) {}
 export class Audit extends objectOf(AuditTables) {}
-export { Edge as default };
+
+export default class extends Edge {
+  async fetch(request) {
+    let fail;
+    const fallen = new Promise((resolve) => (fail = resolve));
+    underWay.add(fail);
+    try {
+      return (await Promise.race([super.fetch(request), fallen])) ?? failure(request);
+    } catch (error) {
+      reportError(error);
+      return failure(request);
+    } finally {
+      underWay.delete(fail);
+    }
+  }
+}
+
+function failure(request) {
+  const headers = { "content-type": "application/json", "cache-control": "no-store", "retry-after": "1" };
+  const name = request.headers.get("x-request-id");
+  headers["x-request-id"] = /^[\w.-]{1,128}$/.test(name) ? name : `req_${crypto.randomUUID()}`;
+  return new Response(FAILURE, { status: 500, headers });
+}

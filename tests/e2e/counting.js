@@ -1,9 +1,9 @@
 // Stands before the edge in a test: counts its calls of objects and what `tally.js` counts, and says how many there were
 // since it was last asked (`GET /counts`).
 import { tally } from "tally.js";
-import Edge, { Account, Directory, Throttle } from "entry.js";
+import Edge, { Account, Audit, Directory, Throttle } from "entry.js";
 
-export { Account, Directory, Throttle };
+export { Account, Audit, Directory, Throttle };
 
 const counted = (namespace) =>
   new Proxy(namespace, {

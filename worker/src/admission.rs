@@ -158,7 +158,7 @@ fn with_entry<T>(user_id: &str, work: impl FnOnce(&mut Entry) -> T) -> T {
             return work(entry);
         }
         if leases.len() >= MAX_LEASES {
-            let now_ms = runtime::now_ms();
+            let now_ms = runtime::steady_ms();
             leases.retain(|_, entry| !entry.lease.is_over(now_ms));
         }
         if leases.len() >= MAX_LEASES {
@@ -173,7 +173,7 @@ fn with_entry<T>(user_id: &str, work: impl FnOnce(&mut Entry) -> T) -> T {
 pub(crate) fn forget_credential(user_id: &str, id: &str) {
     LEASES.with_borrow_mut(|leases| {
         if let Some(entry) = leases.get_mut(user_id) {
-            entry.lease.forget(id, runtime::now_ms());
+            entry.lease.forget(id, runtime::steady_ms());
         }
     });
 }
@@ -182,7 +182,7 @@ pub(crate) fn forget_credential(user_id: &str, id: &str) {
 pub(crate) fn forget_user(user_id: &str) {
     LEASES.with_borrow_mut(|leases| {
         if let Some(entry) = leases.get_mut(user_id) {
-            entry.lease.forget_all(runtime::now_ms());
+            entry.lease.forget_all(runtime::steady_ms());
         }
     });
 }
@@ -263,12 +263,12 @@ fn decide(context: &RequestContext, user_id: &str, shown: &Shown, tokens: u64) -
     if context.config.admission_lease_ms == 0 {
         return (None, Decision::Ask);
     }
-    let now_ms = runtime::now_ms();
+    let now_ms = runtime::steady_ms();
     LEASES.with_borrow_mut(|leases| {
         let Some(entry) = leases.get_mut(user_id) else { return (None, Decision::Ask) };
         let Some(known) = entry.lease.credential(shown.id(), now_ms).cloned() else { return (None, Decision::Ask) };
         let is_alive =
-            now_ms / 1000 < known.expires_at && known.hash.as_bytes().ct_eq(hash_of(shown).as_bytes()).into();
+            runtime::now_secs() < known.expires_at && known.hash.as_bytes().ct_eq(hash_of(shown).as_bytes()).into();
         if is_alive { (Some(known), entry.lease.decide(tokens, now_ms)) } else { (None, Decision::Ask) }
     })
 }
@@ -282,7 +282,7 @@ fn hash_of(shown: &Shown) -> &str {
 
 /// Asks the account, and takes its answer into the lease.
 async fn ask_account(env: &Env, user_id: &str, shown: &Shown, needed: Share) -> Result<Known, Error> {
-    let asked_ms = runtime::now_ms();
+    let asked_ms = runtime::steady_ms();
     let lease_ms = config::current().admission_lease_ms;
     let question = with_entry(user_id, |entry| entry.lease.ask(needed, asked_ms));
     let call = AccountCall::Admit { shown: shown.clone(), ask: question };
@@ -332,7 +332,7 @@ fn renew(context: &RequestContext, user_id: &str, shown: &Shown) {
 /// Sees to it that what is held and not spent goes back when the lease is over.
 fn give_back_later(env: &Env, ctx: &Context, user_id: &str) {
     let lease_ms = config::current().admission_lease_ms;
-    let now_ms = runtime::now_ms();
+    let now_ms = runtime::steady_ms();
     let is_due = with_entry(user_id, |entry| {
         let is_due = entry.lease.holds_something() && entry.watched_until_ms <= now_ms;
         if is_due && lease_ms > 0 {
@@ -349,13 +349,15 @@ fn give_back_later(env: &Env, ctx: &Context, user_id: &str) {
         if lease_ms > 0 {
             runtime::sleep(lease_ms).await;
         }
-        while let Some(rest_ms) = with_entry(&user_id, |entry| entry.lease.rest_ms(runtime::now_ms())) {
-            with_entry(&user_id, |entry| entry.watched_until_ms = runtime::now_ms().saturating_add(rest_ms + lease_ms));
+        while let Some(rest_ms) = with_entry(&user_id, |entry| entry.lease.rest_ms(runtime::steady_ms())) {
+            with_entry(&user_id, |entry| {
+                entry.watched_until_ms = runtime::steady_ms().saturating_add(rest_ms + lease_ms);
+            });
             runtime::sleep(rest_ms).await;
         }
         let share = with_entry(&user_id, |entry| {
             entry.watched_until_ms = 0;
-            entry.lease.give_back(runtime::now_ms())
+            entry.lease.give_back(runtime::steady_ms())
         });
         if !share.is_empty() && know::<_, ()>(&env, ACCOUNTS, &user_id, &AccountCall::PutBack { share }).await.is_err()
         {

@@ -33,7 +33,7 @@ const STALE_FACTOR: u64 = 6;
 /// so that no request waits for a backend that does not answer; only a very old one is waited for.
 pub(crate) async fn read(context: &RequestContext) -> Rc<Catalog> {
     let max_age_ms = context.config.catalog_ttl_ms;
-    let now_ms = runtime::now_ms();
+    let now_ms = runtime::steady_ms();
     let cached = CACHED.with_borrow(|cached| {
         let cached = cached.as_ref()?;
         Some((now_ms.saturating_sub(cached.at_ms), Rc::clone(&cached.catalog)))
@@ -54,7 +54,7 @@ pub(crate) async fn read(context: &RequestContext) -> Rc<Catalog> {
 ///
 /// One request asks; those that come meanwhile take the stale one rather than ask or wait as well.
 pub(crate) async fn read_anew(max_age_ms: u64) -> Rc<Catalog> {
-    let now_ms = runtime::now_ms();
+    let now_ms = runtime::steady_ms();
     // A request that was cut off while it asked must not keep all others from asking.
     let patience_ms = 2 * u64::from(config::current().probe_timeout_ms);
     let is_asked = now_ms.saturating_sub(ASKING_SINCE_MS.get()) < patience_ms;
@@ -99,7 +99,7 @@ async fn refresh() -> Rc<Catalog> {
     let before = CACHED.with_borrow(|cached| cached.as_ref().map(|cached| Rc::clone(&cached.catalog)));
     let entries = join_all(config.backends.iter().map(|backend| discover(backend, &config, before.as_deref()))).await;
     let catalog = Rc::new(Catalog { entries });
-    let cached = Cached { catalog: Rc::clone(&catalog), at_ms: runtime::now_ms() };
+    let cached = Cached { catalog: Rc::clone(&catalog), at_ms: runtime::steady_ms() };
     CACHED.with_borrow_mut(|slot| *slot = Some(cached));
     catalog
 }
@@ -121,10 +121,10 @@ async fn discover(backend: &Backend, config: &Config, before: Option<&Catalog>) 
             let body = probe.body.as_deref().map_or(JsValue::UNDEFINED, |body| JsString::from(body).into());
             upstream::ask(backend, probe.path, &body, config).await
         });
-        let asked_ms = runtime::now_ms();
+        let asked_ms = runtime::steady_ms();
         for (probe, answer) in probes.iter().zip(join_all(asked).await) {
             if is_first && let Ok(answer) = &answer {
-                let latency_ms = runtime::now_ms().saturating_sub(asked_ms);
+                let latency_ms = runtime::steady_ms().saturating_sub(asked_ms);
                 last = Some(Answered { code: answer.status, latency_ms });
             }
             let complaint = match answer {

@@ -89,7 +89,7 @@ thread_local! {
 pub(crate) fn count_password(context: &RequestContext) -> Result<(), Error> {
     let quota = Quota { count: context.config.password_rate_limit_rpm, minutes: 1 };
     let taken = PASSWORDS.with_borrow_mut(|bucket| {
-        *bucket = Some(quota.take(*bucket, runtime::now_ms())?);
+        *bucket = Some(quota.take(*bucket, runtime::steady_ms())?);
         Ok(())
     });
     taken.map_err(|wait_ms| {

@@ -140,7 +140,7 @@ impl Job {
             self.context.end_stage(Stage::Route);
             tried.push(&backend.id);
             self.attempts.set(self.attempts.get() + 1);
-            let sent_ms = runtime::now_ms();
+            let sent_ms = runtime::steady_ms();
             let attempt = self.attempt(backend, sent_ms).await;
             self.context.end_stage(Stage::Upstream);
             let miss = match attempt {
@@ -242,7 +242,7 @@ impl Job {
         if failure == Failure::Left {
             self.context.journal.note_error(Code::Aborted);
         }
-        let was_at_once = runtime::now_ms().saturating_sub(sent_ms) <= AT_ONCE_MS;
+        let was_at_once = runtime::steady_ms().saturating_sub(sent_ms) <= AT_ONCE_MS;
         let failure = match failure {
             // Died, or only broke off? The catalogue is to know, and who waits there too.
             Failure::Lost | Failure::Cut if !pool::is_alive(backend, &self.context.config, JUST_ASKED_MS).await => {
@@ -267,7 +267,7 @@ impl Job {
     /// The request is still wanted.
     pub(crate) fn renew(&self) {
         if let Some(ticket) = self.ticket.get() {
-            pool::renew(ticket, runtime::now_ms(), self.patience_ms);
+            pool::renew(ticket, runtime::steady_ms(), self.patience_ms);
         }
     }
 
@@ -276,7 +276,7 @@ impl Job {
         let relay = self.relay.borrow();
         // An error is no part of an answer.
         self.bill.note(relay.usage(), relay.events().saturating_sub(relay.has_failed().into()));
-        let now_ms = runtime::now_ms();
+        let now_ms = runtime::steady_ms();
         if now_ms.saturating_sub(self.noted_ms.get()) >= NOTE_EVERY_MS
             && let Some(ticket) = self.ticket.get()
         {

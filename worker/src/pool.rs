@@ -44,7 +44,7 @@ pub(crate) fn begin<'a>(
     patience_ms: u64,
     bill: &Rc<Bill>,
 ) -> Result<(&'a Backend, Ticket), Option<u64>> {
-    let now_ms = runtime::now_ms();
+    let now_ms = runtime::steady_ms();
     let candidates: Vec<Candidate<'_>> =
         backends.iter().map(|backend| Candidate { id: &backend.id, weight: backend.weight }).collect();
     let until_ms = now_ms.saturating_add(patience_ms);
@@ -65,7 +65,7 @@ pub(crate) fn renew(ticket: Ticket, now_ms: u64, patience_ms: u64) {
 
 /// A request at a backend is over.
 pub(crate) fn end(ticket: Ticket, outcome: Outcome) {
-    with(|pool| pool.end(ticket, outcome, runtime::now_ms()));
+    with(|pool| pool.end(ticket, outcome, runtime::steady_ms()));
 }
 
 /// What a request has cost that this backend had.
@@ -77,30 +77,30 @@ pub(crate) fn count_cost(backend: usize, cost: Cost) {
 
 /// What has been counted, for a monitor.
 pub(crate) fn metrics(config: &Config) -> String {
-    with(|pool| pool.metrics(config.backends.iter().map(|backend| backend.id.as_str()), runtime::now_ms()))
+    with(|pool| pool.metrics(config.backends.iter().map(|backend| backend.id.as_str()), runtime::steady_ms()))
 }
 
 /// Whether a backend gets requests as usual.
 pub(crate) fn is_trusted(id: &str) -> bool {
-    with(|pool| pool.standing(id, runtime::now_ms()) == Standing::Closed)
+    with(|pool| pool.standing(id, runtime::steady_ms()) == Standing::Closed)
 }
 
 /// What a backend said of its work.
 pub(crate) fn note_pulse(id: &str, pulse: Pulse) {
-    with(|pool| pool.note_pulse(id, pulse, runtime::now_ms()));
+    with(|pool| pool.note_pulse(id, pulse, runtime::steady_ms()));
 }
 
 /// Settles what the runtime has ended without a word, because the caller had gone: it runs nothing of
 /// ours in such a request any more, so the next one does it.
 pub(crate) fn sweep(context: &RequestContext) {
-    for bill in with(|pool| pool.sweep(runtime::now_ms())) {
+    for bill in with(|pool| pool.sweep(runtime::steady_ms())) {
         bill.leave(context);
     }
 }
 
 /// Whether a backend that has long been silent lives. Many may wonder, one asks.
 pub(crate) async fn is_alive(backend: &Backend, config: &Config, every_ms: u64) -> bool {
-    match with(|pool| pool.check(&backend.id, runtime::now_ms(), every_ms)) {
+    match with(|pool| pool.check(&backend.id, runtime::steady_ms(), every_ms)) {
         Check::IsAlive(is_alive) => is_alive,
         Check::Ask => {
             let answer = upstream::ask(backend, backend.provider.pulse_path(), &JsValue::UNDEFINED, config).await;
@@ -113,7 +113,7 @@ pub(crate) async fn is_alive(backend: &Backend, config: &Config, every_ms: u64) 
                 Err(_) => Sign::Gone,
             };
             let hung_ms = config.hung_timeout_ms;
-            let is_alive = with(|pool| pool.note_check(&backend.id, sign, runtime::now_ms(), hung_ms));
+            let is_alive = with(|pool| pool.note_check(&backend.id, sign, runtime::steady_ms(), hung_ms));
             if !is_alive && catalog::note_down(&backend.id) {
                 log::backend(&backend.id, "is down: it has requests under way and does not answer, or gets nowhere");
             }

@@ -1,5 +1,7 @@
 //! What only the runtime has: time and chance. The core takes both as arguments.
 
+use std::cell::Cell;
+
 use comind::token::pat;
 use wasm_bindgen::prelude::*;
 
@@ -20,6 +22,21 @@ pub(crate) fn now_ms() -> u64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a date after 1970, far below 2^53")]
     let now_ms = js_sys::Date::now() as u64;
     now_ms
+}
+
+thread_local! {
+    /// What [`steady_ms`] said last, and how far the clock has been set back since the start.
+    static STEADY: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+}
+
+/// Milliseconds that never go backwards, for how long things have lasted: with a clock that was set back an hour, a
+/// lease must not last an hour longer. Where it was set forward, they have lasted longer.
+pub(crate) fn steady_ms() -> u64 {
+    let (last_ms, mut behind_ms) = STEADY.get();
+    let now_ms = now_ms();
+    behind_ms += last_ms.saturating_sub(now_ms + behind_ms);
+    STEADY.set((now_ms + behind_ms, behind_ms));
+    now_ms + behind_ms
 }
 
 /// Unix seconds.

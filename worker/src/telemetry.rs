@@ -89,7 +89,7 @@ const fn memory_bytes() -> u64 {
 
 /// Sees to it that the spans that wait are sent, behind the answer.
 pub(crate) fn flush_soon(ctx: &Context) {
-    let now_ms = runtime::now_ms();
+    let now_ms = runtime::steady_ms();
     if WAITING.with_borrow(Vec::is_empty) || now_ms < SEEN_TO_UNTIL_MS.get() {
         return;
     }
@@ -113,7 +113,7 @@ async fn flush(collector: &Collector) {
         if batch.is_empty() {
             return;
         }
-        SEEN_TO_UNTIL_MS.set(runtime::now_ms() + u64::from(LIMIT_MS));
+        SEEN_TO_UNTIL_MS.set(runtime::steady_ms() + u64::from(LIMIT_MS));
         let mut fields = Fields::default();
         fields.add("content-type", "application/json");
         for (name, value) in &collector.headers {

@@ -249,6 +249,9 @@ const PROGRESS = 2;
 const ELSEWHERE = 4;
 const PARTS = 8;
 
+const FALLEN =
+  '\n\ndata: {"error":{"message":"The edge has failed in the middle of the answer. Try again.","type":"server_error","code":"internal_error","param":null}}\n\n';
+
 /** Moves a backend's stream to the caller, with heartbeats while the backend is silent. */
 class Pump {
   #exchange;
@@ -266,6 +269,9 @@ class Pump {
   #writes = 0;
   #writingSince = 0;
   #isWaiting = false;
+  #hasFallen = false;
+  /** A write failed: nobody is there any more. */
+  #isAlone = false;
   #timer = undefined;
 
   constructor(exchange, writer, limits, relay) {
@@ -293,14 +299,28 @@ class Pump {
       }
       await this.#writer.close();
     } catch (error) {
-      // Only a write fails here: the caller has gone. The backend is to stop at once.
-      this.#leave(error);
-      this.#relay.leave();
+      if (this.#isAlone) {
+        // The caller has gone. The backend is to stop at once.
+        this.#leave(error);
+        this.#relay.leave();
+      } else this.#fall(error);
     } finally {
       this.#rest();
       this.#exchange.close();
-      this.#relay.free();
+      if (!this.#hasFallen) this.#relay.free();
     }
+  }
+
+  /** WebAssembly has fallen over, here or elsewhere, and `relay` with it: the caller is told, and the backend stopped. */
+  #fall(error) {
+    if (this.#hasFallen) return;
+    this.#hasFallen = true;
+    this.#rest();
+    this.#exchange.stop(LEFT);
+    // What was written until now are whole events, unless one was too large to be held: then a blank line ends it.
+    this.#writer.write(new TextEncoder().encode(FALLEN)).catch(() => {});
+    this.#writer.close().catch(() => {});
+    reportError(error);
   }
 
   /** Moves bytes until the backend ends. Resolves to the reason if that was not an orderly end. */
@@ -334,7 +354,12 @@ class Pump {
     if (bytes.byteLength === 0) return;
     // A heartbeat may be waiting to be read when an event comes.
     if (this.#writes++ === 0) this.#writingSince = Date.now();
-    await this.#writer.write(bytes);
+    try {
+      await this.#writer.write(bytes);
+    } catch (error) {
+      this.#isAlone = true;
+      throw error;
+    }
     this.#writes -= 1;
     this.#writingSince = this.#wroteAt = Date.now();
   }
@@ -356,7 +381,16 @@ class Pump {
     dueMs = Math.min(dueMs, this.#isWaiting ? this.#movedAt + progressMs - now : progressMs);
     dueMs = Math.min(dueMs, this.#isWaiting ? this.#doubtedAt + connectMs - now : connectMs);
     if (this.#writes > 0) dueMs = Math.min(dueMs, this.#writingSince + stallMs - now);
-    this.#timer = setTimeout(() => this.#tick(), Math.max(1, dueMs));
+    this.#timer = setTimeout(
+      () => {
+        try {
+          this.#tick();
+        } catch (error) {
+          this.#fall(error);
+        }
+      },
+      Math.max(1, dueMs),
+    );
   }
 
   /** No more heartbeats: a slow reader may take long over the last bytes, behind which nothing may come. */
