@@ -7,7 +7,7 @@ import { COUNTING } from "./counting.mjs";
 import { openScene } from "./scene.mjs";
 import { completion, DONE, event } from "./upstream.mjs";
 
-const CROSSINGS_PER_REQUEST = 77;
+const CROSSINGS_PER_REQUEST = 78;
 const CROSSINGS_PER_STREAM = 93;
 const CROSSINGS_PER_CHUNK = 3;
 
