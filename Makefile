@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules
 setup = @scripts/setup.sh
 env = @source scripts/env.sh &&
 
-.PHONY: help setup run user build edge pkg www fmt lint no-std test-core openapi simulate vectors test-edge test-fuzz fuzz edge-test api-test soak soak-test pkg-test \
+.PHONY: help setup run user build edge pkg www fmt lint no-std test-core openapi simulate vectors test-edge test-fuzz fuzz edge-test api-test soak soak-test audit pkg-test \
 	console-test dist deploy-check run-test e2e test test-backends bench bench-auth bench-client docs sizes clean
 
 help: ## print this
@@ -91,6 +91,10 @@ soak: edge ## an hour of mixed load with faults: MINUTES=60 CALLERS=12; lost and
 
 soak-test: edge ## a minute of the same
 	$(env) MINUTES=1 node tests/soak/soak.mjs
+
+audit: ## what comes from others: licences, sources, known vulnerabilities
+	$(setup) base deny
+	@scripts/audit.sh
 
 pkg-test: edge pkg ## the packed npm package in Node, Workers, bundlers, TypeScript and browsers
 	$(setup) chromium firefox

@@ -18,6 +18,7 @@ const SUITES = [
   "pkg-test",
   "console-test",
   "e2e",
+  "audit",
 ];
 
 /** How each kind of runner says what it found; several runs in one suite add up. */
