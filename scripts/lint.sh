@@ -13,7 +13,7 @@ check() {
   if step "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 }
 
-shell_scripts() { git ls-files '*.sh' .ci/run; }
+shell_scripts() { git ls-files '*.sh' .ci/run scripts/dist/comind-edge; }
 wasm=wasm32-unknown-unknown
 
 check "repository rules" scripts/rules.sh

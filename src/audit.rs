@@ -339,6 +339,18 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_has_a_row_for_each_action_and_no_other() {
+        let page = include_str!("../docs/operations.md");
+        let table = page.split("### The audit log").nth(1).unwrap().split("\n#").next().unwrap();
+        let rows: std::vec::Vec<&str> = table.lines().filter(|line| line.starts_with("| `")).collect();
+        assert_eq!(rows.len(), Action::ALL.len());
+        for (row, action) in rows.iter().zip(Action::ALL) {
+            let start = format!("| `{}` | {} | ", action.as_str(), action.resource());
+            assert!(row.starts_with(&start), "{row}: {start}");
+        }
+    }
+
+    #[test]
     fn every_action_is_spelled_once() {
         let spellings: std::collections::BTreeSet<_> = Action::ALL.iter().map(|action| action.as_str()).collect();
         assert_eq!(spellings.len(), Action::ALL.len());

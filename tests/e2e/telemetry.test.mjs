@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import http from "node:http";
 import { after, before, describe, test } from "node:test";
 import { text } from "node:stream/consumers";
@@ -101,6 +102,22 @@ describe("metrics", () => {
     assert.ok((await value("comind_object_calls_total", { namespace: "AUDIT", outcome: "answered" })) >= 1);
     assert.ok((await value("comind_wasm_memory_bytes")) > 65_536);
     assert.equal(await value("comind_backend_breaker_state", { backend: "main", state: "closed" }), 1);
+  });
+
+  test("the dashboard asks for nothing that is not there", async () => {
+    const file = new URL("../../docs/grafana.json", import.meta.url);
+    const { panels } = JSON.parse(await readFile(file, "utf8"));
+    const asked = panels.flatMap(({ targets }) => targets.flatMap(({ expr }) => expr.match(/comind_\w+/g)));
+    assert.ok(asked.length > 15);
+    const there = await page();
+    for (const name of asked)
+      assert.match(there, new RegExp(`^# TYPE ${name.replace(/_bucket$/, "")} `, "m"), name);
+    const told = [...there.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name);
+    for (const name of told)
+      assert.ok(
+        asked.some((one) => one.replace(/_bucket$/, "") === name),
+        `${name} is on it`,
+      );
   });
 
   test("open streams, until the last byte", async () => {
