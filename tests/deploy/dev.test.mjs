@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -12,18 +11,10 @@ import { fileURLToPath } from "node:url";
 import { Caller } from "../e2e/caller.mjs";
 import { completion, startUpstream } from "../e2e/upstream.mjs";
 import { eventually } from "../e2e/within.mjs";
+import { freePort } from "../port.mjs";
 
 const worker = fileURLToPath(new URL("../../worker", import.meta.url));
 const PASSWORD = "a password of an operator";
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 test("wrangler dev: signs in, chats, serves the console", async () => {
   const upstream = await startUpstream({ kind: "vllm", models: ["m"] });

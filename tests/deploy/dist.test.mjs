@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, readdir, rm, stat, symlink, unlink } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -15,6 +14,7 @@ import { SETTINGS } from "../../scripts/settings.mjs";
 import { Caller } from "../e2e/caller.mjs";
 import { completion, startUpstream } from "../e2e/upstream.mjs";
 import { eventually } from "../e2e/within.mjs";
+import { freePort } from "../port.mjs";
 
 const dist = fileURLToPath(new URL("../../target/dist", import.meta.url));
 const run = promisify(execFile);
@@ -32,10 +32,7 @@ before(async () => {
   archive = join(dist, archives[0]);
   upstream = await startUpstream({ kind: "vllm", models: ["m"] });
   upstream.always((exchange) => exchange.reply(completion()));
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  ({ port } = server.address());
-  server.close();
+  port = await freePort();
 });
 after(async () => {
   for (const child of started) child.kill("SIGKILL");

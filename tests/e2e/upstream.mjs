@@ -4,6 +4,10 @@ import { once } from "node:events";
 
 import { discover } from "./discovery.mjs";
 import { within } from "./within.mjs";
+import { freePort } from "../port.mjs";
+
+/** A port on which nobody listens. */
+export const deadPort = freePort;
 
 /** One request for work that reached the backend. Nothing is answered until the test says so. */
 class Exchange {
@@ -175,16 +179,6 @@ export function startUpstream({
   port = 0,
 } = {}) {
   return new Upstream(kind, models, capabilities).listen(port);
-}
-
-/** A port on which nobody listens. */
-export async function deadPort() {
-  const server = http.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 /** The object a backend gives for a plain completion. */

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../port.mjs";
 
 const script = fileURLToPath(new URL("../../scripts/run.mjs", import.meta.url));
 const BACKENDS = '[{"id":"a","provider":"vllm","url":"http://127.0.0.1:9","api_key":"A_KEY"}]';
@@ -47,15 +48,6 @@ function start(env) {
   const run = { child, exited, ready, output: () => output };
   started.push(run);
   return run;
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return String(port);
 }
 
 /** Whether it ends with a failure that says this, and nothing of a stack. */

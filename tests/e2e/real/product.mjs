@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { within } from "../within.mjs";
+import { freePort } from "../../port.mjs";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
 // The first start may have everything to fetch and to build.
@@ -101,13 +101,4 @@ function descendants(root) {
   const found = all.filter(({ pid }) => pid === root);
   for (const one of found) found.push(...all.filter(({ parent }) => parent === one.pid));
   return found;
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
 }
