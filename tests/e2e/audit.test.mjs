@@ -248,3 +248,25 @@ test("nobody who invents addresses pushes out what happened to others", async ()
   assert.ok(anonymous >= 100 && anonymous <= 100 + 64, `${anonymous} of nobody known`);
   assert.equal((await find({ user_id: auditor.id, action: "user.create" })).total, 1);
 });
+
+test("AUDIT_RETENTION_DAYS=1: what is a day old is remembered, and what is older is not", async (t) => {
+  const DAY = 86_400_000;
+  const own = await openScene({
+    entries: [["clock.js", "tests/e2e/clock.js"]],
+    settings: { AUDIT_RETENTION_DAYS: "1", SERVICE_TOKEN, ACCESS_TOKEN_SECS: "3600" },
+  });
+  t.after(() => own.close());
+  own.conceal(SERVICE_TOKEN);
+  const post = (path, body, token) => own.anonymous.as(token).post(path, body);
+  const admin = { email: "auditor@example.com", password: own.secret("a password") };
+  await post("/v1/auth/admin/users", { ...admin, privileges: ["admin", "auditView"] }, SERVICE_TOKEN);
+  /** Signs in, which removes what is too old, and gives how many accounts are remembered as made. */
+  const remembered = async (offset) => {
+    await own.anonymous.get("/health", { headers: { "x-clock": `${offset}` } });
+    const { json } = await post("/v1/auth/login", admin);
+    for (const token of [json.access_token, json.refresh_token]) own.conceal(token);
+    return (await own.anonymous.as(json.access_token).get(`${ROUTE}?action=user.create`)).json.total;
+  };
+  assert.equal(await remembered(DAY - 60_000), 1);
+  assert.equal(await remembered(DAY + 60_000), 0);
+});
