@@ -1,6 +1,6 @@
 // Where the runtime enters: the settings are checked before anything is served. A throw of wasm's own
 // would reach the operator as `Critical error`; this one says which variable is wrong.
-import { DurableObject } from "cloudflare:workers";
+import { DurableObject, env } from "cloudflare:workers";
 import Edge, { AccountTables, AuditTables, DirectoryTables, ThrottleTables } from "./build/index.js";
 
 // Every wait of wasm's ends in a microtask, and workerd's own way to ask for one costs 27 times a promise's.
@@ -68,7 +68,15 @@ export default class extends Edge {
 }
 
 function failure(request) {
-  const headers = { "content-type": "application/json", "cache-control": "no-store", "retry-after": "1" };
+  const headers = {
+    "content-type": "application/json",
+    "cache-control": "no-store",
+    "retry-after": "1",
+    vary: "origin",
+  };
+  const origin = request.headers.get("origin");
+  const isAllowed = (env.ALLOWED_ORIGINS ?? "").split(",").some((allowed) => allowed.trim() === origin);
+  if (isAllowed) headers["access-control-allow-origin"] = origin;
   const name = request.headers.get("x-request-id");
   headers["x-request-id"] = /^[\w.-]{1,128}$/.test(name) ? name : `req_${crypto.randomUUID()}`;
   return new Response(FAILURE, { status: 500, headers });
