@@ -54,16 +54,22 @@ export class Audit extends objectOf(AuditTables) {}
 export default class extends Edge {
   async fetch(request) {
     let fail;
-    const fallen = new Promise((resolve) => (fail = resolve));
-    underWay.add(fail);
-    try {
-      return (await Promise.race([super.fetch(request), fallen])) ?? failure(request);
-    } catch (error) {
-      reportError(error);
-      return failure(request);
-    } finally {
-      underWay.delete(fail);
-    }
+    const answer = await new Promise((resolve) => {
+      fail = resolve;
+      underWay.add(fail);
+      const report = (error) => {
+        reportError(error);
+        fail();
+      };
+      try {
+        super.fetch(request).then(resolve, report);
+      } catch (error) {
+        report(error);
+      }
+    });
+    underWay.delete(fail);
+    // In the request's own time: whoever failed it may have been another one.
+    return answer ?? failure(request);
   }
 }
 
