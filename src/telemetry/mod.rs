@@ -106,31 +106,28 @@ struct Line<'a> {
     #[serde(rename = "user.id", skip_serializing_if = "Option::is_none")]
     user_id: Option<&'a str>,
     duration_ms: u64,
-    #[serde(flatten)]
-    inference: Option<InferenceLine<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    span_id: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct InferenceLine<'a> {
-    #[serde(rename = "gen_ai.operation.name")]
-    operation: &'a str,
-    #[serde(rename = "gen_ai.provider.name")]
-    provider: &'a str,
-    #[serde(rename = "gen_ai.request.model")]
-    model: &'a str,
+    #[serde(rename = "gen_ai.operation.name", skip_serializing_if = "Option::is_none")]
+    operation: Option<&'a str>,
+    #[serde(rename = "gen_ai.provider.name", skip_serializing_if = "Option::is_none")]
+    provider: Option<&'a str>,
+    #[serde(rename = "gen_ai.request.model", skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
     #[serde(rename = "gen_ai.usage.input_tokens", skip_serializing_if = "Option::is_none")]
     input_tokens: Option<u64>,
     #[serde(rename = "gen_ai.usage.output_tokens", skip_serializing_if = "Option::is_none")]
     output_tokens: Option<u64>,
-    backend: &'a str,
-    stream: bool,
-    attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backend: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_byte_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    span_id: Option<&'a str>,
 }
 
 /// A method by its name, or `_OTHER`: what a caller invents must not fill a monitor's memory.
@@ -176,6 +173,8 @@ impl Record<'_> {
     /// ```
     #[must_use]
     pub fn to_log_line(&self) -> String {
+        let inference = self.inference;
+        let usage = inference.and_then(|it| it.usage);
         to_json(&Line {
             timestamp: to_iso_8601_ms(self.ended_ms),
             level: self.level(),
@@ -187,17 +186,15 @@ impl Record<'_> {
             error: self.error.map(Code::as_str),
             user_id: self.user_id,
             duration_ms: self.duration_ms(),
-            inference: self.inference.as_ref().map(|inference| InferenceLine {
-                operation: inference.operation.as_str(),
-                provider: inference.provider.as_str(),
-                model: inference.model,
-                input_tokens: inference.usage.map(|usage| usage.prompt_tokens),
-                output_tokens: inference.usage.map(|usage| usage.completion_tokens),
-                backend: inference.backend,
-                stream: inference.is_stream,
-                attempts: inference.attempts,
-                first_byte_ms: inference.first_byte_ms.map(|at_ms| at_ms.saturating_sub(self.started_ms)),
-            }),
+            operation: inference.map(|it| it.operation.as_str()),
+            provider: inference.map(|it| it.provider.as_str()),
+            model: inference.map(|it| it.model),
+            input_tokens: usage.map(|usage| usage.prompt_tokens),
+            output_tokens: usage.map(|usage| usage.completion_tokens),
+            backend: inference.map(|it| it.backend),
+            stream: inference.map(|it| it.is_stream),
+            attempts: inference.map(|it| it.attempts),
+            first_byte_ms: inference.and_then(|it| Some(it.first_byte_ms?.saturating_sub(self.started_ms))),
             trace_id: self.trace.map(Trace::trace_id),
             span_id: self.trace.map(Trace::span_id),
         })
