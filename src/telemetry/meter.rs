@@ -184,9 +184,8 @@ impl Meter {
         }
         if let Some(usage) = inference.usage {
             let model = if self.tokens.len() < MAX_MODELS { inference.model } else { "" };
-            let counts = row(&mut self.tokens, (inference.provider, model.into()));
-            add(counts, 0, usage.prompt_tokens);
-            let counts = row(&mut self.tokens, (inference.provider, model.into()));
+            let mut counts = row(&mut self.tokens, (inference.provider, model.into()));
+            add(counts.as_deref_mut(), 0, usage.prompt_tokens);
             add(counts, 1, usage.completion_tokens);
         }
     }
