@@ -18,17 +18,11 @@ addEventListener("error", ({ error }) => {
   for (const fail of underWay) fail();
 });
 
-const FAILURE = JSON.stringify({
-  error: {
-    message: "The edge has failed in the middle of the request. Try again.",
-    type: "server_error",
-    code: "internal_error",
-    param: null,
-  },
-});
-
 const complaint = Edge.prototype.complaint();
 if (complaint) throw new Error(complaint);
+
+/** What is answered then: asked for while there is somebody to ask. */
+const FAILURE = Edge.prototype.fallen();
 
 /** An object is its tables: what it is asked it answers at once, and all of that is one transaction. */
 const objectOf = (Tables) =>

@@ -115,6 +115,11 @@ impl StreamRelay {
         bytes
     }
 
+    /// The error event for when WebAssembly has fallen over, behind a blank line that ends what may be half an event.
+    pub fn fallen(&self) -> String {
+        format!("\n\n{}", error_event(&fallen()))
+    }
+
     /// The error event for a stream that did not begin, after the first heartbeat had gone out.
     pub fn refusal(&mut self) -> Vec<u8> {
         let refusal = self.refusal.take();
@@ -132,6 +137,12 @@ fn explain(failure: Failure) -> Error {
         _ => (Code::UpstreamError, "The backend broke off in the middle of its answer."),
     };
     Error::new(code, message)
+}
+
+/// What everybody under way is told when WebAssembly falls over; asked for before it does.
+#[wasm_bindgen]
+pub fn fallen() -> String {
+    Error::new(Code::InternalError, "The edge has failed in the middle of the request. Try again.").to_json()
 }
 
 fn error_event(body: &str) -> String {

@@ -249,8 +249,8 @@ const PROGRESS = 2;
 const ELSEWHERE = 4;
 const PARTS = 8;
 
-const FALLEN =
-  '\n\ndata: {"error":{"message":"The edge has failed in the middle of the answer. Try again.","type":"server_error","code":"internal_error","param":null}}\n\n';
+/** The last words of a stream when there is nobody left to ask for them. */
+let fallen;
 
 /** Moves a backend's stream to the caller, with heartbeats while the backend is silent. */
 class Pump {
@@ -279,6 +279,7 @@ class Pump {
     this.#writer = writer;
     this.#limits = limits;
     this.#relay = relay;
+    fallen ??= relay.fallen();
   }
 
   /** Runs until the stream has ended one way or the other. `isLate`: the first heartbeat is due now. */
@@ -317,8 +318,7 @@ class Pump {
     this.#hasFallen = true;
     this.#rest();
     this.#exchange.stop(LEFT);
-    // What was written until now are whole events, unless one was too large to be held: then a blank line ends it.
-    this.#writer.write(new TextEncoder().encode(FALLEN)).catch(() => {});
+    this.#writer.write(new TextEncoder().encode(fallen)).catch(() => {});
     this.#writer.close().catch(() => {});
     reportError(error);
   }
