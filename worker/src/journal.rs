@@ -125,6 +125,10 @@ impl Journal {
 
     /// Why it fails; the first reason counts.
     pub(crate) fn note_error(&self, code: Code) {
+        if code == Code::Unauthorized {
+            // Anybody can make a token that names a user.
+            self.user_id.take();
+        }
         self.error.set(self.error.get().or(Some(code)));
     }
 

@@ -33,6 +33,7 @@ use worker::web_sys::{Request, Response};
 use worker::{Context, Env, event};
 
 pub use config::{SETTINGS, Setting, complaint, complaint_about};
+pub use relay::fallen;
 
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, ctx: Context) -> worker::Result<Response> {
